@@ -1,0 +1,164 @@
+// Package outputs is the contract between the relay and a destination.
+//
+// An output takes batches of encoded events and says what became of each. It
+// guarantees nothing by itself: durability, order, retries, batching and
+// filtering are the relay's. An output refuses to know ECS, CEF, the spool and
+// the other outputs: it sees bytes and routing facts. Package outputstest is
+// the suite that every output must pass.
+package outputs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Message is one event, encoded in the format that its output asked for.
+type Message struct {
+	// ID is event.id: 32 lower-case hex digits, the same for every copy of the event.
+	ID string
+	// Key is the record key: kind, company and record id, each percent-escaped,
+	// joined by "/". Messages with the same Key belong to the same threat or ticket.
+	Key string
+	// Kind is "threat", "ticket" or "other".
+	Kind string
+	// Company is the raw company_id, empty when there is none.
+	Company string
+	// Namespace is data_stream.namespace.
+	Namespace string
+	// Dataset is event.dataset, "defensecom.threat" for example.
+	Dataset string
+	// EventKind is event.kind.
+	EventKind string
+	// Trigger is the last part of event.code: create, update, note, closed,
+	// reopen or other.
+	Trigger string
+	// Accepted is when the event was accepted: strictly increasing with Sequence.
+	Accepted time.Time
+	// Sequence is the spool's number, from 1.
+	Sequence uint64
+	// SyslogSeverity is the severity of RFC 5424 section 6.2.1, 0 to 7.
+	SyslogSeverity int
+	// Body is the event in the output's format, without a line ending.
+	Body []byte
+}
+
+// Output delivers batches to one destination.
+type Output interface {
+	// Send delivers a batch of at least one message, whose Keys may repeat, in
+	// order. It returns
+	//   - nil: every message is safe with the receiver;
+	//   - *Partial: each message has its own outcome;
+	//   - ErrTooLarge: the batch is too large, a smaller one may not be;
+	//   - *NotReady: no message can be delivered until somebody mends something;
+	//   - any other error: nothing is known to be delivered, send all again.
+	// An error that carries a wait (see RetryAfter) asks for that much patience.
+	//
+	// Send is called by one goroutine at a time. It keeps neither batch nor any
+	// Body after it returned, does not retry, buffer or filter, and returns soon
+	// after ctx is done. An output that keeps order reports nothing done after a
+	// message of the same Key that must be retried.
+	Send(ctx context.Context, batch []Message) error
+	// Close lets go of what the output holds. It is called once, after the last Send.
+	Close() error
+}
+
+// Checker is implemented by outputs that can tell, without delivering anything,
+// whether a Send would reach the receiver.
+type Checker interface {
+	Check(ctx context.Context) error
+}
+
+// ErrTooLarge says that the receiver can't take a batch of this size. The relay
+// halves the batch; one message alone that is too large is refused for good.
+var ErrTooLarge = errors.New("batch too large for the receiver")
+
+// NotReady says that nothing can be delivered until somebody acts: a wrong
+// credential, a missing index, a wrong product. The relay pauses the output,
+// raises an alarm and tries again; no message is blamed.
+type NotReady struct {
+	// Err says what is wrong and what to do about it.
+	Err error
+}
+
+func (e *NotReady) Error() string { return "not ready: " + e.Err.Error() }
+func (e *NotReady) Unwrap() error { return e.Err }
+
+// Status is what became of one message of a batch.
+type Status uint8
+
+const (
+	// Done: the message is safe with the receiver.
+	Done Status = iota
+	// Retry: the message was not taken, and may be later.
+	Retry
+	// Refused: the receiver will never take this message.
+	Refused
+)
+
+func (s Status) String() string {
+	switch s {
+	case Done:
+		return "done"
+	case Retry:
+		return "retry"
+	case Refused:
+		return "refused"
+	}
+	return fmt.Sprintf("Status(%d)", uint8(s))
+}
+
+// Result is the outcome of one message; Err is nil for Done and the reason otherwise.
+type Result struct {
+	Status Status
+	Err    error
+}
+
+// Partial is the outcome of a batch, one Result for each message by index.
+type Partial struct {
+	Results []Result
+}
+
+func (e *Partial) Error() string {
+	var n [3]int
+	var first error
+	for _, r := range e.Results {
+		if int(r.Status) < len(n) {
+			n[r.Status]++
+		}
+		if first == nil {
+			first = r.Err
+		}
+	}
+	return fmt.Sprintf("%d done, %d to retry, %d refused: %v", n[Done], n[Retry], n[Refused], first)
+}
+
+// Wait wraps an error with the time that the receiver asked to be left alone.
+type Wait struct {
+	Err   error
+	After time.Duration
+}
+
+func (e *Wait) Error() string { return e.Err.Error() }
+func (e *Wait) Unwrap() error { return e.Err }
+
+// RetryAfter returns the wait that err asks for, by a *Wait in its chain or, for
+// a *Partial, the longest of its results. It is 0 when none was asked for.
+func RetryAfter(err error) time.Duration {
+	var p *Partial
+	if errors.As(err, &p) {
+		var longest time.Duration
+		for _, r := range p.Results {
+			if r.Err != nil {
+				longest = max(longest, RetryAfter(r.Err))
+			}
+		}
+		return longest
+	}
+	var w *Wait
+	if errors.As(err, &w) {
+		return w.After
+	}
+	return 0
+}
