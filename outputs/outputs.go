@@ -58,7 +58,8 @@ type Output interface {
 	// Send is called by one goroutine at a time. It keeps neither batch nor any
 	// Body after it returned, does not retry, buffer or filter, and returns soon
 	// after ctx is done. An output that keeps order reports nothing done after a
-	// message of the same Key that must be retried.
+	// message of the same Key that must be retried. The batch and its Bodies are
+	// the caller's: Send changes neither.
 	Send(ctx context.Context, batch []Message) error
 	// Close lets go of what the output holds. It is called once, after the last Send.
 	Close() error
@@ -143,22 +144,19 @@ type Wait struct {
 func (e *Wait) Error() string { return e.Err.Error() }
 func (e *Wait) Unwrap() error { return e.Err }
 
-// RetryAfter returns the wait that err asks for, by a *Wait in its chain or, for
-// a *Partial, the longest of its results. It is 0 when none was asked for.
+// RetryAfter returns the longest wait that err asks for: by a *Wait in its chain
+// or, for a *Partial, in its results. It is 0 when none was asked for.
 func RetryAfter(err error) time.Duration {
-	var p *Partial
-	if errors.As(err, &p) {
-		var longest time.Duration
-		for _, r := range p.Results {
-			if r.Err != nil {
-				longest = max(longest, RetryAfter(r.Err))
-			}
-		}
-		return longest
-	}
+	var longest time.Duration
 	var w *Wait
 	if errors.As(err, &w) {
-		return w.After
+		longest = w.After
 	}
-	return 0
+	var p *Partial
+	if errors.As(err, &p) {
+		for _, r := range p.Results {
+			longest = max(longest, RetryAfter(r.Err))
+		}
+	}
+	return longest
 }
