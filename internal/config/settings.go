@@ -1,0 +1,65 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+)
+
+// settings reads what depends on an output's type: the block of its settings,
+// and the format.
+func (d *decoder) settings(e *entries, o *Output, p place) {
+	chosen, exists := d.options.outputType(o.Type)
+	s := &scope{decoder: d, at: p}
+	if o.Type != "" && !exists {
+		s.report("type", "is not an output type; the types there are: %s", strings.Join(d.options.typeNames(), ", "))
+	}
+	for _, t := range d.options.Types {
+		x := e.take(t.Name)
+		at := x.place(p.child(t.Name))
+		if exists && t.Name != o.Type {
+			if x.key != nil {
+				d.add(at.on(x.key), fmt.Sprintf("these are settings for the type %s, but this output's type is %s; remove them or correct the type", t.Name, o.Type))
+			}
+			continue
+		}
+		if exists || x.value != nil { // without a type, settings are read only to find what is wrong in them
+			settings := t.Settings()
+			d.value(x.value, reflect.ValueOf(settings).Elem(), field{}, at)
+			if exists {
+				o.Settings = settings
+			}
+		}
+	}
+	d.format(s, o, chosen)
+}
+
+func (d *decoder) format(s *scope, o *Output, t OutputType) {
+	formats := strings.Join(d.options.Formats, ", ")
+	switch {
+	case o.Format != "":
+		if problem := notOneOf(o.Format, d.options.Formats); problem != "" {
+			s.report("format", "is not a format; the formats there are: %s", formats)
+		}
+	case t.DefaultFormat != "":
+		o.Format = t.DefaultFormat
+	case t.Name != "":
+		s.report("format", "is missing; give one of %s", formats)
+	}
+}
+
+// outputName is what is safe in a file name and a metric's label alike.
+var outputName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+func (o *Output) check(s *scope) {
+	if o.Name != "" && !outputName.MatchString(o.Name) {
+		s.report("name", "is not a name for an output; use a to z, 0 to 9, dot, hyphen and underscore, a letter or digit first, at most 63 characters")
+	}
+}
+
+func (r *Retry) check(s *scope) {
+	if r.Min > r.Max {
+		s.report("min", "is more than max, which is %s; give at most that", formatDuration(r.Max))
+	}
+}
