@@ -1,35 +1,66 @@
-// Package normalize turns the raw body of a Defense.com webhook into an Event
-// and an Event into bytes: an ECS document or a CEF line.
 package normalize
 
 import (
 	"fmt"
-	"strconv"
+	"regexp"
 	"strings"
 )
 
 // Encoder appends an event to dst in one format, without a line ending, and
-// returns the extended slice. It is safe for concurrent use.
+// returns the extended slice. It is total, like Mapping.Event: what it appends is
+// one line of valid UTF-8. It is safe for concurrent use.
 type Encoder func(dst []byte, e *Event) []byte
 
 // EncoderOptions are the settings of an encoder.
 type EncoderOptions struct {
-	// AgentVersion is agent.version, the version of siemrelay.
+	// AgentVersion is agent.version, the version of siemrelay; empty means "unknown".
 	AgentVersion string
-	// Namespace is data_stream.namespace; empty means "default".
+	// Namespace is data_stream.namespace; empty means "default". Elasticsearch makes
+	// an index name of it: at most 100 lower-case letters, digits, dots and underscores.
 	Namespace string
-	// EventOriginal says whether an ECS document carries the raw body.
+	// EventOriginal says whether an ECS document carries the raw body in
+	// event.original. A minimal event carries it in any case: there is nothing else.
 	EventOriginal bool
 }
 
-// NewEncoder returns the encoder of a format by its name, one of Formats.
-func NewEncoder(format string, o EncoderOptions) (Encoder, error) {
-	switch format {
-	case "cef", "ecs":
-		return func(dst []byte, e *Event) []byte { return strconv.AppendQuote(dst, e.ID) }, nil
+// format is one entry of the table of formats.
+type format struct {
+	name string
+	make func(o EncoderOptions) Encoder
+}
+
+// formats is the table of formats. A new one is a file of this package and a line here.
+func formats() []format {
+	return []format{
+		{"cef", newCEF},
+		{"ecs", newECS},
 	}
-	return nil, fmt.Errorf("format %q is unknown, it must be one of %s", format, strings.Join(Formats(), ", "))
 }
 
 // Formats returns the names of the formats, sorted.
-func Formats() []string { return []string{"cef", "ecs"} }
+func Formats() []string {
+	var names []string
+	for _, f := range formats() {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// NewEncoder returns the encoder of a format by its name, one of Formats.
+func NewEncoder(name string, o EncoderOptions) (Encoder, error) {
+	if o.AgentVersion == "" {
+		o.AgentVersion = "unknown"
+	}
+	if o.Namespace == "" {
+		o.Namespace = "default"
+	}
+	if !regexp.MustCompile(`^[a-z0-9][a-z0-9._]{0,99}$`).MatchString(o.Namespace) {
+		return nil, fmt.Errorf("namespace %q must be 1 to 100 lower-case letters, digits, dots and underscores", o.Namespace)
+	}
+	for _, f := range formats() {
+		if f.name == name {
+			return f.make(o), nil
+		}
+	}
+	return nil, fmt.Errorf("format %q is unknown, it must be one of %s", name, strings.Join(Formats(), ", "))
+}

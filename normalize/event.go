@@ -1,6 +1,10 @@
 package normalize
 
-import "time"
+import (
+	"slices"
+	"time"
+	"unicode/utf8"
+)
 
 // Raw is one accepted webhook as it left the spool.
 type Raw struct {
@@ -22,16 +26,18 @@ type Raw struct {
 //
 // Strings and slices may alias the body or buffers of the Event itself. They hold
 // until the next call of Mapping.Event with this Event and as long as the body
-// stays unchanged: what is kept longer has to be cloned.
+// stays unchanged: what is kept longer has to be cloned. An Event is used by one
+// goroutine at a time, except that several may encode it at once.
 type Event struct {
 	// ID is event.id.
 	ID string
 	// Key is the record key: kind, company and record id, each percent-escaped,
 	// joined by "/". Without a usable record id its last part is "event:" and
-	// event.id: such an event is a record of its own.
+	// event.id, which no escaped id equals: such an event is a record of its own,
+	// so that it neither waits for unrelated events nor holds them up.
 	Key string
-	// RecordID is the usable id of the threat or ticket, a non-blank string or the
-	// digits of a number; empty when there is none.
+	// RecordID is the usable id of the threat or ticket, a string that is not blank
+	// or the digits of a number; empty when there is none.
 	RecordID string
 	// Kind is "threat", "ticket" or "other".
 	Kind string
@@ -45,7 +51,8 @@ type Event struct {
 	Trigger string
 	// Action is event.action, "threat-created" for example.
 	Action string
-	// State is the state's canonical word where it is known, else its raw text.
+	// State is the state's canonical word where it is known, else its raw text;
+	// empty when there is none, and for kind "other".
 	State string
 	// Status is "open", "closed" or "unknown"; empty for kind "other".
 	Status string
@@ -61,5 +68,202 @@ type Event struct {
 	Sequence uint64
 	Accepted time.Time
 
-	body []byte
+	body    []byte
+	payload *payload
+	facts   facts
+	extra   []byte // defensecom.extra as JSON, empty if there is none
+}
+
+// facts are what the encoders write beyond the exported fields of an Event.
+type facts struct {
+	texts       [fieldCount]string // raw texts of the fields that the kind documents
+	message     string             // title or subject, else the action
+	code        string             // event.code and CEF's class id
+	provider    string             // event.provider
+	categories  []string           // event.category
+	types       []string           // event.type
+	level       string             // log.level
+	reason      string             // event.reason
+	link        string             // event.url
+	cefSeverity int                // 0 to 10
+
+	vulnerabilityWord string // vulnerability.severity
+	vulnerabilityText string // vulnerability.description
+
+	received    int64 // milliseconds since 1970, like all times here
+	timestamp   int64
+	created     date
+	noteCreated date
+}
+
+// date is an optional time in milliseconds since 1970.
+type date struct {
+	millis int64
+	valid  bool
+}
+
+// Tags that say what is odd about an event. There are also
+// defensecom_unknown_{record_type,trigger,risk,state,type,priority} and
+// defensecom_missing_{those and id,company,title}, see tagWord.
+const (
+	tagInvalidUTF8  = "defensecom_invalid_utf8"
+	tagDuplicateKey = "defensecom_duplicate_key"
+	tagWrongType    = "defensecom_wrong_type"
+	tagBadDate      = "defensecom_bad_date"
+	tagBadURL       = "defensecom_bad_url"
+	tagCut          = "defensecom_cut"
+	tagTest         = "siemrelay_test"
+	tagMappingError = "siemrelay_mapping_error"
+)
+
+// reset makes e the event of raw that nothing is known about yet.
+func (e *Event) reset(raw Raw) {
+	if e.payload == nil {
+		e.payload = new(payload)
+	}
+	e.payload.reset()
+	*e = Event{
+		ID: raw.ID, Sequence: raw.Sequence, Accepted: raw.Accepted,
+		Tags: e.Tags[:0], body: raw.Body, payload: e.payload, extra: reuse(e.extra),
+	}
+	e.facts.received = receiptMillis(raw.Accepted)
+	e.facts.timestamp = e.facts.received
+}
+
+// minimal makes e the event of a body that could not be read or mapped. It looks
+// at nothing but raw's envelope.
+func (e *Event) minimal(raw Raw) {
+	e.reset(raw)
+	e.setKind(kindOther)
+	e.EventKind = eventKindError
+	e.Trigger, e.Action, e.facts.code = triggerOther, kindOther+"-"+slug(""), codeOther
+	e.facts.message = e.Action
+	e.setGrade(grade{severity: 47, cef: 5, syslog: 4})
+	e.setKey()
+	e.Tags = append(e.Tags[:0], "defensecom-other", "forwarded", tagMappingError)
+	if !utf8.Valid(raw.Body) {
+		e.tag(tagInvalidUTF8)
+	}
+	e.tag(raw.Tags...)
+}
+
+// setKind sets what follows from the kind alone.
+func (e *Event) setKind(kind string) {
+	e.Kind = kind
+	e.EventKind = eventKindEvent
+	switch kind {
+	case kindThreat:
+		e.Dataset = datasetPrefix + kindThreat
+		e.tag("defensecom-threat", "forwarded")
+	case kindTicket:
+		e.Dataset = datasetPrefix + kindTicket
+		e.tag("defensecom-ticket", "forwarded")
+	default:
+		e.Dataset = datasetPrefix + kindOther
+		e.tag("defensecom-other", "forwarded")
+	}
+}
+
+// setIdentity sets whose event it is, and which record's.
+func (e *Event) setIdentity() {
+	f := &e.facts
+	e.Company = f.texts[fieldCompany]
+	if e.payload.isString(fieldID) || e.payload.isNumber(fieldID) {
+		e.RecordID = f.texts[fieldID]
+	}
+	if f.texts[fieldID] == "" {
+		e.tagWord("id", "", false)
+	}
+	if e.Company == "" {
+		e.tagWord("company", "", false)
+	}
+}
+
+// setMessage sets the event's one line for people; Action must be set.
+func (e *Event) setMessage(title string) {
+	e.facts.message = title
+	if title == "" {
+		e.facts.message = e.Action
+		e.tagWord("title", "", false)
+	}
+}
+
+func (e *Event) setGrade(g grade) {
+	e.Severity, e.SyslogSeverity, e.facts.cefSeverity = g.severity, g.syslog, g.cef
+}
+
+// setExtra keeps the keys that are not in mapped.
+func (e *Event) setExtra(mapped fieldSet) {
+	if e.payload.fields[fieldTest] == "true" {
+		mapped |= 1 << fieldTest
+	}
+	e.extra = e.payload.appendExtra(e.extra, mapped)
+}
+
+// setKey composes the record key of e's kind, company and record id.
+func (e *Event) setKey() {
+	p := e.payload
+	start := len(p.texts)
+	p.texts = append(append(p.texts, e.Kind...), '/')
+	p.texts = append(appendEscaped(p.texts, e.Company), '/')
+	if e.RecordID != "" {
+		p.texts = appendEscaped(p.texts, e.RecordID)
+	} else {
+		p.texts = append(append(p.texts, "event:"...), e.ID...)
+	}
+	e.Key = view(p.texts[start:])
+}
+
+// date reads a date field, which is not valid when it is missing or bad.
+func (e *Event) date(f field) date {
+	text := e.facts.texts[f]
+	if text == "" {
+		return date{}
+	}
+	millis, ok := parseDate(text)
+	if !ok {
+		e.tag(tagBadDate)
+	}
+	return date{millis: millis, valid: ok}
+}
+
+// tag adds tags that e does not have yet.
+func (e *Event) tag(tags ...string) {
+	for _, t := range tags {
+		if !slices.Contains(e.Tags, t) {
+			e.Tags = append(e.Tags, t)
+		}
+	}
+}
+
+// tagWord adds the tag of a word that is missing or not known.
+func (e *Event) tagWord(name, text string, known bool) {
+	switch {
+	case text == "":
+		e.tag("defensecom_missing_" + name)
+	case !known:
+		e.tag("defensecom_unknown_" + name)
+	}
+}
+
+// tagOddities adds the tags of what reading the payload came across, and makes a
+// test event one that raises no alert.
+func (e *Event) tagOddities() {
+	p := e.payload
+	if p.wrongType {
+		e.tag(tagWrongType)
+	}
+	if p.invalidUTF8 {
+		e.tag(tagInvalidUTF8)
+	}
+	if p.duplicateKey {
+		e.tag(tagDuplicateKey)
+	}
+	if p.cutKey {
+		e.tag(tagCut)
+	}
+	if p.fields[fieldTest] == "true" {
+		e.EventKind = eventKindEvent
+		e.tag(tagTest)
+	}
 }
