@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-const addressForm = "write host:port, such as 0.0.0.0:8443, [::1]:8443, or :8443 for every address"
+const addressForm = "write host:port with a port number, such as 0.0.0.0:8443, [::1]:8443, or :8443 for every address"
 
 // splitAddress takes host:port apart. The port is a number; 0 lets the system
 // choose one. The host is an address, a host name or empty.

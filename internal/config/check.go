@@ -61,6 +61,9 @@ func (r *Receiver) check(s *scope) {
 }
 
 func (r *Receiver) checkTLS(s *scope) {
+	if s.wrong("insecure_http") {
+		return
+	}
 	given := r.TLS != TLS{}
 	switch {
 	case !given && !r.InsecureHTTP:
@@ -75,6 +78,9 @@ func (r *Receiver) checkTLS(s *scope) {
 }
 
 func (r *Receiver) checkAuth(s *scope) {
+	if s.wrong("insecure_no_auth") {
+		return
+	}
 	switch {
 	case len(r.BasicAuth) == 0 && !r.InsecureNoAuth:
 		s.report("basic_auth", "is missing; list at least one username with a password or password_file, or set insecure_no_auth: true to take webhooks from anybody")
@@ -86,7 +92,7 @@ func (r *Receiver) checkAuth(s *scope) {
 }
 
 // maxLogin is the most that the receiver takes of a user name and a password.
-const maxLogin = 1022
+const maxLogin = 1023
 
 func (b *BasicAuth) check(s *scope) {
 	if strings.Contains(b.Username, ":") {

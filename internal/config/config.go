@@ -13,7 +13,7 @@ type Config struct {
 	Admin    Admin    `yaml:"admin"`
 	// LinkHosts is in lower case.
 	LinkHosts []string `yaml:"link_hosts" doc:"Hosts that may become a link: a payload's url is written to event.url, and to CEF's request, only if it is https and its host is listed here. Names only, without scheme or port; they are compared without case. An empty list makes no links."`
-	Outputs   []Output `yaml:"outputs" doc:"Where events go. Every event goes to every output; none waits for another."`
+	Outputs   []Output `yaml:"outputs" doc:"Where events go; at least one. Every event goes to every output; none waits for another."`
 	Log       Log      `yaml:"log"`
 
 	// Warnings are what Load found unwise but not wrong, in the order of the file.
@@ -33,7 +33,7 @@ type Receiver struct {
 	// InsecureNoAuth lets webhooks in without credentials.
 	InsecureNoAuth bool `yaml:"insecure_no_auth" doc:"Take webhooks from anybody who can reach the port. With it, basic_auth must not be given."`
 	// BasicAuth is empty exactly when InsecureNoAuth is set.
-	BasicAuth []BasicAuth `yaml:"basic_auth" doc:"The logins that the sender may use. List the old and the new one while you change a password."`
+	BasicAuth []BasicAuth `yaml:"basic_auth" doc:"The logins that the sender may use; needed unless insecure_no_auth is true. List the old and the new one while you change a password."`
 	// Allow is masked and free of IPv4-mapped addresses; empty means anybody.
 	Allow []netip.Prefix `yaml:"allow" doc:"Networks (203.0.113.0/24) or single addresses that may connect; a connection from any other is closed at once. Empty means everybody. Behind a proxy every connection comes from the proxy, so let the proxy do this."`
 	// MaxBody limits a body both as sent and inflated.
@@ -46,14 +46,14 @@ type Receiver struct {
 
 // TLS names a certificate and its key. Both are given, or none.
 type TLS struct {
-	CertFile string `yaml:"cert_file" doc:"PEM file with the server's certificate, followed by its intermediate certificates. Read again when it changes."`
-	KeyFile  string `yaml:"key_file" doc:"PEM file with the certificate's private key. Read again when it changes."`
+	CertFile string `yaml:"cert_file" doc:"PEM file with the server's certificate, followed by its intermediate certificates. Needed unless insecure_http is true. Read again when it changes."`
+	KeyFile  string `yaml:"key_file" doc:"PEM file with the certificate's private key. Needed unless insecure_http is true. Read again when it changes."`
 }
 
 // BasicAuth is one login of the sender.
 type BasicAuth struct {
 	// Username holds no colon (RFC 7617 section 2).
-	Username string `yaml:"username" required:"the user name that is set at Defense.com" doc:"The user name; it can't hold a colon."`
+	Username string `yaml:"username" hide:"true" required:"the user name that is set at Defense.com" doc:"The user name; it can't hold a colon."`
 	Password Secret `yaml:"password" required:"the password that is set at Defense.com" doc:"The password."`
 }
 
@@ -75,8 +75,8 @@ type Admin struct {
 // from the block that is named like the type.
 type Output struct {
 	Name          string `yaml:"name" required:"a name that stays the same for as long as the output is used" doc:"Name in logs, metrics and file names: a to z, 0 to 9, dot, hyphen and underscore, a letter or digit first, at most 63 characters. A new name is a new output, with no memory of what was delivered under the old one."`
-	Type          string `yaml:"type" required:"the kind of destination" doc:"The kind of destination. Its settings stand in a block of the same name beside it."`
-	Format        string `yaml:"format" doc:"How an event is written."`
+	Type          string `yaml:"type" required:"the kind of destination" oneof:"@types" doc:"The kind of destination. Its settings stand in a block of the same name beside it."`
+	Format        string `yaml:"format" oneof:"@formats" doc:"How an event is written."`
 	Batch         Batch  `yaml:"batch"`
 	Retry         Retry  `yaml:"retry"`
 	Start         string `yaml:"start" oneof:"now,oldest" doc:"Where a new output begins: with the next event, or with the oldest that the spool still has. The first outputs of a new spool begin with its first event."`

@@ -126,14 +126,18 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, f field, p place) {
 	case n != nil:
 		d.scalar(n, v, f, p)
 	default:
-		d.spots[p.path] = spot{p, shownDefault(v)}
+		d.spots[p.path] = spot{p, shownDefault(v, f)}
 	}
 	if f.required != "" && v.Kind() == reflect.String && v.IsZero() && !d.reported(p.path) {
 		problem := "is missing"
 		if n != nil {
 			problem = "is empty"
 		}
-		d.add(p, problem+"; give "+f.required)
+		help := "give " + f.required
+		if f.oneof != nil {
+			help = "one of " + strings.Join(f.oneof, ", ")
+		}
+		d.add(p, problem+"; "+help)
 	}
 }
 
@@ -149,7 +153,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, p place) {
 	}
 	e := d.entries(n, v.Type(), p)
 	d.unknown(e, v.Type(), p)
-	for _, f := range fields(v.Type()) {
+	for _, f := range d.options.fields(v.Type()) {
 		if f.kind == typeSecret {
 			d.secret(e, v.Field(f.index).Addr().Interface().(*Secret), f, p)
 			continue
@@ -167,6 +171,10 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, p place) {
 func (d *decoder) list(n *yaml.Node, v reflect.Value, f field, p place) {
 	d.spots[p.path] = spot{place: p}
 	if n == nil {
+		return
+	}
+	if isNull(n) {
+		d.add(p, noValue)
 		return
 	}
 	if n.Kind != yaml.SequenceNode {
@@ -215,10 +223,14 @@ func (s *scope) find(key string) spot {
 
 // report adds a mistake whose text begins with the key's value.
 func (s *scope) report(key, format string, args ...any) {
-	if k := s.find(key); !s.decoder.reported(k.path) {
+	if !s.wrong(key) {
+		k := s.find(key)
 		s.decoder.add(k.place, k.sentence(format, args))
 	}
 }
+
+// wrong tells whether the value of a key is reported as wrong.
+func (s *scope) wrong(key string) bool { return s.decoder.reported(s.find(key).path) }
 
 // warn adds a warning whose text begins with the key's value.
 func (s *scope) warn(key, format string, args ...any) {
@@ -238,6 +250,19 @@ var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,62}$`)
 
 // maxShown limits what a message repeats of a file, in bytes.
 const maxShown = 80
+
+// shown is how a message calls the value of a scalar.
+func (x expansion) shown(n *yaml.Node, f field) string {
+	switch {
+	case f.hide:
+		return ""
+	case x.used:
+		return shownText(n.Value) + " (its value is not shown)"
+	case len(n.Value) < maxShown && (n.ShortTag() == "!!int" || n.ShortTag() == "!!bool"):
+		return n.Value
+	}
+	return shownText(n.Value)
+}
 
 // shownText quotes what stands in the file.
 func shownText(text string) string {

@@ -19,6 +19,8 @@
 //	min:"1KiB" max:"64MiB"       the limits of a size, a duration or a number,
 //	                             both inclusive; without min it is 0
 //	oneof:"now,oldest"           the texts that are allowed
+//	hide:"true"                  messages don't repeat the value: for what may
+//	                             hold a secret by mistake, such as a URL
 //
 // A field is a string, bool, int, Size, time.Duration, netip.Prefix or Secret,
 // a struct, or a slice of any of these. A string never holds a control

@@ -107,7 +107,7 @@ func (d *decoder) keyName(x entry, t reflect.Type) string {
 	switch {
 	case slices.Contains(d.options.keys(t), name):
 		return name
-	case holdsSecret(t) && (strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" || isNull(x.value)):
+	case d.options.holdsSecret(t) && (strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" || isNull(x.value)):
 		return hidden
 	case plainKey.MatchString(name):
 		return name

@@ -18,6 +18,7 @@ type field struct {
 	required string
 	min, max string
 	oneof    []string
+	hide     bool
 }
 
 var (
@@ -35,7 +36,7 @@ var (
 const fileSuffix = "_file"
 
 // fields lists the keys of a struct type, in the order of the struct.
-func fields(t reflect.Type) []field {
+func (o Options) fields(t reflect.Type) []field {
 	var list []field
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -47,8 +48,15 @@ func fields(t reflect.Type) []field {
 			key: key, index: i, kind: f.Type,
 			doc: f.Tag.Get("doc"), required: f.Tag.Get("required"),
 			min: f.Tag.Get("min"), max: f.Tag.Get("max"),
+			hide: f.Tag.Get("hide") == "true",
 		}
-		if names := f.Tag.Get("oneof"); names != "" {
+		switch names := f.Tag.Get("oneof"); names {
+		case "":
+		case "@types":
+			next.oneof = o.typeNames()
+		case "@formats":
+			next.oneof = o.Formats
+		default:
 			next.oneof = strings.Split(names, ",")
 		}
 		list = append(list, next)
@@ -59,7 +67,7 @@ func fields(t reflect.Type) []field {
 // keys lists what may stand in a mapping that is read into a struct of type t.
 func (o Options) keys(t reflect.Type) []string {
 	var list []string
-	for _, f := range fields(t) {
+	for _, f := range o.fields(t) {
 		list = append(list, f.key)
 		if f.kind == typeSecret {
 			list = append(list, f.key+fileSuffix)
@@ -89,8 +97,8 @@ func (o Options) outputType(name string) (OutputType, bool) {
 }
 
 // holdsSecret tells whether a struct type has a key for a secret.
-func holdsSecret(t reflect.Type) bool {
-	return slices.ContainsFunc(fields(t), func(f field) bool { return f.kind == typeSecret })
+func (o Options) holdsSecret(t reflect.Type) bool {
+	return slices.ContainsFunc(o.fields(t), func(f field) bool { return f.kind == typeSecret })
 }
 
 // kindName is how messages and the reference page call a type.

@@ -26,7 +26,7 @@ func Keys(o Options) []Key {
 
 func (o Options) keysOf(v reflect.Value, under string) []Key {
 	var list []Key
-	for _, f := range fields(v.Type()) {
+	for _, f := range o.fields(v.Type()) {
 		value := v.Field(f.index)
 		path := under + f.key
 		if f.kind.Kind() == reflect.Struct && f.kind != typePrefix && f.kind != typeSecret {
@@ -37,7 +37,11 @@ func (o Options) keysOf(v reflect.Value, under string) []Key {
 			list = append(list, secretKeys(f, path)...)
 			continue
 		}
-		list = append(list, Key{Path: path, Type: o.typeText(f), Default: defaultText(f, value), Doc: f.doc})
+		key := Key{Path: path, Type: o.typeText(f), Default: defaultText(f, value), Doc: f.doc}
+		if v.Type() == typeOutput && f.key == "format" {
+			key.Default = o.defaultFormats()
+		}
+		list = append(list, key)
 		if f.kind.Kind() == reflect.Slice && f.kind.Elem().Kind() == reflect.Struct && f.kind.Elem() != typePrefix {
 			list = append(list, o.keysOf(newElement(f.kind.Elem()).Elem(), path+"[].")...)
 		}
@@ -65,6 +69,19 @@ func secretKeys(f field, path string) []Key {
 	}
 }
 
+// defaultFormats tells which format each output type has by itself.
+func (o Options) defaultFormats() string {
+	var list []string
+	for _, t := range o.Types {
+		text := "required for " + t.Name
+		if t.DefaultFormat != "" {
+			text = t.DefaultFormat + " for " + t.Name
+		}
+		list = append(list, text)
+	}
+	return strings.Join(list, ", ")
+}
+
 // newElement returns a pointer to an element of a list, with its defaults.
 func newElement(t reflect.Type) reflect.Value {
 	element := reflect.New(t)
@@ -74,8 +91,7 @@ func newElement(t reflect.Type) reflect.Value {
 	return element
 }
 
-// typeText says what may be given for a key. The names of output types and
-// formats are not in the tags of Output, because this package doesn't know them.
+// typeText says what may be given for a key.
 func (o Options) typeText(f field) string {
 	name := kindName(f.kind)
 	if f.kind.Kind() == reflect.Slice {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -18,7 +19,7 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, f field, p place) {
 		return
 	}
 	if isNull(n) {
-		d.add(p, "has no value; give it one or remove the key")
+		d.add(p, noValue)
 		return
 	}
 	x := d.expand(n.Value)
@@ -28,19 +29,21 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, f field, p place) {
 	if len(x.problems) > 0 {
 		return
 	}
-	shown := shownText(n.Value)
-	if x.used {
-		shown += " (its value is not shown)"
-	}
-	d.spots[p.path] = spot{p, shown}
-	problem := parseInto(v, x.text, isPlain(n))
+	here := spot{p, x.shown(n, f)}
+	d.spots[p.path] = here
+	parsed := reflect.New(v.Type()).Elem()
+	problem := parseInto(parsed, x.text, isPlain(n))
 	if problem == "" {
-		problem = f.limits(v)
+		problem = f.limits(parsed)
 	}
 	if problem != "" {
-		d.add(p, shown+" "+problem)
+		d.add(p, here.sentence("%s", []any{problem}))
+		return
 	}
+	v.Set(parsed)
 }
+
+const noValue = "has no value; give it one or remove the key"
 
 // parseInto sets v to what text says, or tells what keeps it from doing so.
 func parseInto(v reflect.Value, text string, plain bool) (problem string) {
@@ -120,12 +123,10 @@ func (f field) limit(t reflect.Type, tag string) reflect.Value {
 }
 
 func notOneOf(text string, allowed []string) (problem string) {
-	for _, name := range allowed {
-		if text == name {
-			return ""
-		}
+	if slices.Contains(allowed, text) {
+		return ""
 	}
-	return "is not allowed; one of " + strings.Join(allowed, ", ")
+	return "is unknown; one of " + strings.Join(allowed, ", ")
 }
 
 // parseNetwork reads a network or a single address.
@@ -162,8 +163,8 @@ func show(v reflect.Value) string {
 }
 
 // shownDefault is how a message calls a value that is not in the file.
-func shownDefault(v reflect.Value) string {
-	if v.IsZero() {
+func shownDefault(v reflect.Value, f field) string {
+	if v.IsZero() || f.hide {
 		return ""
 	}
 	return show(v) + " (the default)"

@@ -25,20 +25,16 @@ const secretAge = time.Second
 // encoding/json, encoding/xml, yaml and slog print; Value is the one way to its
 // text. The zero Secret is not set.
 //
-// The text is behind a pointer, so that fmt shows at most an address where it
-// may not call methods: for a Secret in an unexported field.
+// The text is inside a function, because that is what no printer looks into:
+// for a Secret in an unexported field fmt may not call methods, and for a verb
+// that doesn't fit it even follows a pointer.
 type Secret struct {
-	state *secretState
-}
-
-type secretState struct {
-	literal string
-	file    *secretFile // nil for a literal
+	get func() string
 }
 
 // NewSecret returns a secret with a fixed value.
 func NewSecret(value string) Secret {
-	return Secret{&secretState{literal: value}}
+	return Secret{func() string { return value }}
 }
 
 // NewSecretFile returns a secret that is the content of a file, without the line
@@ -64,23 +60,20 @@ func openSecret(path string, o Options) (Secret, fs.FileInfo, error) {
 	}
 	f.value.Store(&value)
 	f.next.Store(f.options.Now().Add(secretAge).UnixNano())
-	return Secret{&secretState{file: f}}, info, nil
+	return Secret{f.current}, info, nil
 }
 
 // Value returns the secret's text. It is cheap enough to be called for each
 // request, and safe for concurrent use.
 func (s Secret) Value() string {
-	switch {
-	case s.state == nil:
+	if s.get == nil {
 		return ""
-	case s.state.file == nil:
-		return s.state.literal
 	}
-	return s.state.file.current()
+	return s.get()
 }
 
 // IsSet tells whether there is a secret.
-func (s Secret) IsSet() bool { return s.state != nil }
+func (s Secret) IsSet() bool { return s.get != nil }
 
 // Format implements fmt.Formatter: every verb and flag prints ***.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hidden)) }

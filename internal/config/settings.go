@@ -11,10 +11,6 @@ import (
 // and the format.
 func (d *decoder) settings(e *entries, o *Output, p place) {
 	chosen, exists := d.options.outputType(o.Type)
-	s := &scope{decoder: d, at: p}
-	if o.Type != "" && !exists {
-		s.report("type", "is not an output type; the types there are: %s", strings.Join(d.options.typeNames(), ", "))
-	}
 	for _, t := range d.options.Types {
 		x := e.take(t.Name)
 		at := x.place(p.child(t.Name))
@@ -32,20 +28,12 @@ func (d *decoder) settings(e *entries, o *Output, p place) {
 			}
 		}
 	}
-	d.format(s, o, chosen)
-}
-
-func (d *decoder) format(s *scope, o *Output, t OutputType) {
-	formats := strings.Join(d.options.Formats, ", ")
-	switch {
-	case o.Format != "":
-		if problem := notOneOf(o.Format, d.options.Formats); problem != "" {
-			s.report("format", "is not a format; the formats there are: %s", formats)
-		}
-	case t.DefaultFormat != "":
-		o.Format = t.DefaultFormat
-	case t.Name != "":
-		s.report("format", "is missing; give one of %s", formats)
+	if o.Format == "" {
+		o.Format = chosen.DefaultFormat
+	}
+	if exists && o.Format == "" {
+		s := &scope{decoder: d, at: p}
+		s.report("format", "is missing; one of %s", strings.Join(d.options.Formats, ", "))
 	}
 }
 
