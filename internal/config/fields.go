@@ -50,12 +50,12 @@ func (o Options) fields(t reflect.Type) []field {
 			min: f.Tag.Get("min"), max: f.Tag.Get("max"),
 			hide: f.Tag.Get("hide") == "true",
 		}
-		switch names := f.Tag.Get("oneof"); names {
+		switch names := f.Tag.Get("oneof"); names { // oneof is never nil where there is a tag: without names, no text is allowed
 		case "":
 		case "@types":
-			next.oneof = o.typeNames()
+			next.oneof = append([]string{}, o.typeNames()...)
 		case "@formats":
-			next.oneof = o.Formats
+			next.oneof = append([]string{}, o.Formats...)
 		default:
 			next.oneof = strings.Split(names, ",")
 		}

@@ -75,7 +75,7 @@ func Load(path string, o Options) (*Config, error) {
 	cfg := Default()
 	root, ok := d.parse(text)
 	if ok {
-		d.structure(root, reflect.ValueOf(cfg).Elem(), place{line: 1, column: 1})
+		d.value(root, reflect.ValueOf(cfg).Elem(), field{}, place{line: 1, column: 1})
 	}
 	if d.literal && readableByOthers(info) {
 		d.warn(place{line: 1, column: 1}, "holds a secret and can be read by every user of this machine; take that right away (chmod o-r) or put the secret in a file of its own")

@@ -315,3 +315,43 @@ func TestDefaultOutput(t *testing.T) {
 		t.Errorf("-loaded +made:\n%s", diff)
 	}
 }
+
+// TestAccepted has what is close to a mistake and is none.
+func TestAccepted(t *testing.T) {
+	receiver := func(key string) string {
+		return "receiver:\n  insecure_http: true\n  insecure_no_auth: true\n  " + key + "\n" + oneOutput
+	}
+	m := newMachine(t)
+	for _, text := range []string{
+		receiver("listen: 0.0.0.0:0"),
+		receiver("listen: :65535"),
+		receiver("listen: relay_1.example.com:8443"),
+		receiver("listen: '[fe80::1%eth0]:8443'"),
+		receiver("listen: 127.0.0.2:9464"), // the admin listener's port at another address
+		receiver("listen: 127.0.0.1:0") + "admin: {listen: '127.0.0.1:0'}\n",
+		receiver("path: /"),
+		receiver("path: /a/"),
+		receiver("path: /.well-known/a..b"),
+		receiver("path: /a@b:c,d;e=f+g!h*(i)'j'~"),
+		receiver("allow: []"),
+		receiver("allow: [0.0.0.0/0, '::/0', '::1']"),
+		receiver("basic_auth: []"),
+		receiver("max_body: 1KiB"),
+		receiver("max_body: 64MiB"),
+		receiver("max_body: 8MiB") + "spool: {max_size: 8256KiB}\n",
+		minimal + "admin: {listen: '[::1]:1'}\n",
+		minimal + "admin: {listen: 'LOCALHOST:1'}\n",
+		minimal + "admin: {listen: 127.0.0.53:1}\n",
+		minimal + "link_hosts: [a, xn--bcher-kva.example, " + strings.Repeat("a", 63) + ".b]\n",
+		openReceiver + "outputs: [{name: 0a.b_c-d" + strings.Repeat("e", 55) + ", type: file, file: {path: -}}]\n",
+		openReceiver + "outputs: [{name: a, type: file, file: {path: -}, retry: {min: 1s, max: 1s}}]\n",
+		"---\n" + minimal + "...\n",
+		"\ufeff" + minimal,
+		strings.ReplaceAll(minimal, "\n", "\r\n"),
+		withLogin("password: " + strings.Repeat("p", 1023-len("defense"))),
+	} {
+		if _, err := m.load(text); err != nil {
+			t.Errorf("refused:\n%s\n%v", text, err)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -38,6 +39,9 @@ func TestSecretNeverPrints(t *testing.T) {
 				if strings.Contains(text, canary) || strings.Contains(strings.ToLower(text), fmt.Sprintf("%x", canary)) {
 					t.Errorf("%s shows the secret: %s", what, text)
 				}
+			}
+			if s.String() != "***" || s.GoString() != "***" {
+				t.Errorf("String and GoString give %s and %s", s.String(), s.GoString())
 			}
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%10v", "%T %[1]v"} {
 				if got := fmt.Sprintf(verb, s); !strings.HasSuffix(got, "***") {
@@ -246,9 +250,14 @@ func TestSecretFileOnDisk(t *testing.T) {
 
 func TestNewSecretFileFails(t *testing.T) {
 	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for path, want := range map[string]string{
 		filepath.Join(dir, "missing"): "no such file or directory",
 		dir:                           "is not a regular file",
+		pipe:                          "is not a regular file", // and nobody waits for its writer
 	} {
 		_, err := config.NewSecretFile(path, config.Options{})
 		if want := fmt.Sprintf("read secret file %s: %s", path, want); err == nil || err.Error() != want {
