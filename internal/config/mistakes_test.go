@@ -39,7 +39,10 @@ func checkMistakes(t *testing.T, text string, all []config.Mistake) {
 	if len(all) == 0 {
 		t.Error("an error without a mistake")
 	}
-	lines := strings.Count(text, "\n") + 1
+	lines := 1
+	for _, lineBreak := range []string{"\n", "\r", "\u0085", "\u2028", "\u2029"} { // YAML 1.1 section 5.4
+		lines += strings.Count(text, lineBreak)
+	}
 	for _, m := range all {
 		if m.Line < 1 || m.Line > lines+1 || m.Column < 1 || m.File == "" || m.Text == "" {
 			t.Errorf("no usable place or text: %+v", m)
