@@ -1,0 +1,146 @@
+package receiver
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+
+	"github.com/valyala/fasthttp"
+)
+
+// outcome is what the door decided about one delivery. It is the index of the
+// prebuilt answers and of the metrics, so the set is closed.
+type outcome uint8
+
+const (
+	// undecided means that every check so far has passed.
+	undecided outcome = iota
+	accepted
+
+	malformed
+	plainHTTP
+	timedOut
+	headersTooLarge
+	unsupportedVersion
+	wrongPath
+	wrongMethod
+	unauthorized
+	unsupportedExpectation
+	unsupportedEncoding
+	tooLarge
+	missingLength
+	emptyBody
+	truncated
+	damagedGzip
+	invalidJSON
+	notObject
+	trailingBytes
+	tooDeep
+	stopping
+	tooManyConnections
+	tooBusy
+	notStored
+	internalError
+
+	outcomes // their number
+)
+
+// retryAfter is the wait, in seconds, that every 503 asks for. Defense.com
+// waits a minute or more before its first retry whatever it is told; other
+// senders obey.
+const retryAfter = "30"
+
+// answer is everything about an outcome but the stored event's id.
+type answer struct {
+	code   int
+	label  string // value of the metric label "reason"
+	text   string // "reason" in the body: what to do, for whoever set the webhook up
+	closes bool   // the connection can't, or must not, carry another request
+
+	body   []byte    // the JSON body, prebuilt
+	header [2]string // one more header field, if its name is not empty
+}
+
+// answers returns the whole vocabulary of the door. The texts are stable:
+// senders show them to their users.
+func answers() [outcomes]answer {
+	table := [outcomes]answer{
+		accepted:               {code: 200},
+		malformed:              {code: 400, label: "malformed_http", closes: true, text: "this is not well-formed HTTP"},
+		plainHTTP:              {code: 400, label: "plain_http", closes: true, text: "this port speaks TLS: use https"},
+		timedOut:               {code: 408, label: "timeout", closes: true, text: "the request did not arrive in time"},
+		headersTooLarge:        {code: 431, label: "headers_too_large", closes: true, text: "the headers are larger than 16 KiB"},
+		unsupportedVersion:     {code: 505, label: "http_version", closes: true, text: "use HTTP/1.1"},
+		wrongPath:              {code: 404, label: "path", closes: true, text: "there is no webhook at this path: check the URL"},
+		wrongMethod:            {code: 405, label: "method", closes: true, text: "use POST", header: [2]string{"Allow", "POST"}},
+		unauthorized:           {code: 401, label: "credentials", closes: true, text: "check the user name and the password", header: [2]string{"WWW-Authenticate", `Basic realm="siemrelay", charset="UTF-8"`}},
+		unsupportedExpectation: {code: 417, label: "expectation", closes: true, text: "the only known Expect is 100-continue"},
+		unsupportedEncoding:    {code: 415, label: "encoding", closes: true, text: "send the body as it is, or with Content-Encoding: gzip"},
+		tooLarge:               {code: 413, label: "too_large", closes: true, text: "the body is larger than the receiver's max_body"},
+		missingLength:          {code: 400, label: "no_length", closes: true, text: "the body is empty: send one JSON object"},
+		emptyBody:              {code: 400, label: "empty", text: "the body is empty: send one JSON object"},
+		truncated:              {code: 400, label: "truncated", closes: true, text: "the request broke off"},
+		damagedGzip:            {code: 400, label: "gzip", closes: true, text: "the body is not valid gzip"},
+		invalidJSON:            {code: 400, label: "json", text: "the body is not valid JSON in UTF-8"},
+		notObject:              {code: 400, label: "not_object", text: "the body must be one JSON object"},
+		trailingBytes:          {code: 400, label: "trailing_bytes", text: "the body must be one JSON object and nothing after it"},
+		tooDeep:                {code: 400, label: "too_deep", text: "the JSON is nested deeper than 64 levels"},
+		stopping:               {code: 503, label: "stopping", closes: true, text: "the receiver is stopping: send it again later"},
+		tooManyConnections:     {code: 503, label: "max_connections", closes: true, text: "too many connections: send it again later"},
+		tooBusy:                {code: 503, label: "busy", closes: true, text: "too many large bodies at once: send it again later"},
+		notStored:              {code: 503, label: "not_stored", text: "it could not be stored: send it again later"},
+		internalError:          {code: 503, label: "internal", closes: true, text: "internal error: send it again later"},
+	}
+	for o := range table {
+		a := &table[o]
+		if a.text == "" {
+			continue
+		}
+		if a.code == http.StatusServiceUnavailable {
+			a.header = [2]string{"Retry-After", retryAfter}
+		}
+		a.body = fmt.Appendf(nil, `{"status":"rejected","reason":"%s"}`, a.text)
+	}
+	return table
+}
+
+// reply answers ctx with o. The id is that of the stored event, empty unless o
+// is accepted; it needs no escaping in JSON (see Store).
+func (s *Server) reply(ctx *fasthttp.RequestCtx, o outcome, id string) {
+	a := &s.answers[o]
+	ctx.Response.SetStatusCode(a.code)
+	ctx.Response.Header.SetContentTypeBytes(s.contentType)
+	if o == accepted {
+		ctx.Response.AppendBodyString(`{"status":"accepted","id":"`)
+		ctx.Response.AppendBodyString(id)
+		ctx.Response.AppendBodyString(`","duplicate":false}`)
+		s.metrics.accept(ctx.Time())
+		return
+	}
+	ctx.Response.SetBodyRaw(a.body)
+	if a.header[0] != "" {
+		ctx.Response.Header.Set(a.header[0], a.header[1])
+	}
+	if a.closes {
+		ctx.SetConnectionClose()
+		if c, ok := ctx.Conn().(*conn); ok {
+			// Whoever stalled has had the time to read; all others may still
+			// be sending.
+			c.lingers = o != timedOut
+		}
+	}
+	s.metrics.reject(o)
+}
+
+// wire is the answer as bytes, for connections that never reach fasthttp.
+func (a *answer) wire() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n",
+		a.code, http.StatusText(a.code), len(a.body))
+	if a.header[0] != "" {
+		fmt.Fprintf(&b, "%s: %s\r\n", a.header[0], a.header[1])
+	}
+	b.WriteString("\r\n")
+	b.Write(a.body)
+	return b.Bytes()
+}

@@ -1,0 +1,160 @@
+package receiver
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// certificateCheck is how long a certificate is served before its files are
+	// looked at again.
+	certificateCheck = 2 * time.Second
+	// expiryWarning is how long before its end a certificate is warned about,
+	// and expiryRepeat how often.
+	expiryWarning = 14 * 24 * time.Hour
+	expiryRepeat  = 24 * time.Hour
+)
+
+// CertificateOptions says where a certificate comes from.
+type CertificateOptions struct {
+	CertFile string // PEM: the certificate and its chain
+	KeyFile  string // PEM: its private key
+	Logger   *slog.Logger
+	Registry prometheus.Registerer // nil: the expiry is not shown
+	Now      func() time.Time      // wall clock; nil: time.Now
+}
+
+// Certificate is a TLS certificate that follows its files. A handshake, or a
+// look at the metrics, finds out about a change within certificateCheck; there
+// is no goroutine. A pair that can't be used never replaces one that can.
+type Certificate struct {
+	certFile, keyFile string
+	logger            *slog.Logger
+	now               func() time.Time
+	config            *tls.Config
+
+	current atomic.Pointer[tls.Certificate]
+	checked atomic.Int64 // when the files were last read, Unix nanoseconds
+
+	mu      sync.Mutex // held while the files are read; guards what follows
+	cert    []byte     // the contents in use
+	key     []byte
+	problem string // the last failure logged, empty when all is well
+	warned  time.Time
+}
+
+// LoadCertificate reads the pair. It fails if that can't be used now. An expired
+// one is used, with a warning: some senders don't look, and an alert is lost if
+// nobody takes it.
+func LoadCertificate(o CertificateOptions) (*Certificate, error) {
+	if o.Logger == nil {
+		return nil, errors.New("load certificate: Logger is missing")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	c := &Certificate{certFile: o.CertFile, keyFile: o.KeyFile, logger: o.Logger, now: o.Now}
+	c.config = &tls.Config{
+		GetCertificate: c.get,
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"http/1.1"}, // the only version that fasthttp speaks
+	}
+	if err := c.read(); err != nil {
+		return nil, err
+	}
+	c.checked.Store(c.now().UnixNano())
+	c.warnOfExpiry()
+	if o.Registry == nil {
+		return c, nil
+	}
+	expiry := prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("certificate_expiry_timestamp_seconds",
+		"Unix time at which the TLS certificate in use expires.")), func() float64 { return float64(c.NotAfter().Unix()) })
+	if err := o.Registry.Register(expiry); err != nil {
+		return nil, fmt.Errorf("register certificate metrics: %w", err)
+	}
+	return c, nil
+}
+
+// NotAfter returns the end of the validity of the certificate in use.
+func (c *Certificate) NotAfter() time.Time {
+	c.refresh()
+	return c.current.Load().Leaf.NotAfter
+}
+
+func (c *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c.refresh()
+	return c.current.Load(), nil
+}
+
+// refresh reads the files again if that is due and nobody else is at it.
+func (c *Certificate) refresh() {
+	last := time.Unix(0, c.checked.Load())
+	if c.now().Sub(last).Abs() < certificateCheck || !c.mu.TryLock() {
+		return
+	}
+	defer c.mu.Unlock()
+	c.checked.Store(c.now().UnixNano())
+	err := c.read()
+	switch {
+	case err == nil && c.problem != "":
+		c.problem = ""
+		c.logger.Info("certificate is good again", "file", c.certFile)
+	case err != nil && err.Error() != c.problem:
+		c.problem = err.Error()
+		c.logger.Error("can't use the new certificate, keeping the old one", "error", err)
+	}
+	c.warnOfExpiry()
+}
+
+// read reads the files whole, which is cheaper than to reason about what a
+// changed or unchanged time of modification means.
+func (c *Certificate) read() error {
+	cert, err := os.ReadFile(c.certFile)
+	if err != nil {
+		return fmt.Errorf("read certificate: %w", err)
+	}
+	key, err := os.ReadFile(c.keyFile)
+	if err != nil {
+		return fmt.Errorf("read private key: %w", err)
+	}
+	if bytes.Equal(cert, c.cert) && bytes.Equal(key, c.key) {
+		return nil
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return fmt.Errorf("use certificate %s with key %s: %w", c.certFile, c.keyFile, err)
+	}
+	old := c.current.Load()
+	if now := c.now(); old != nil && now.After(pair.Leaf.NotAfter) && now.Before(old.Leaf.NotAfter) {
+		return fmt.Errorf("use certificate %s: it expired on %s", c.certFile, pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	}
+	c.cert, c.key = cert, key
+	c.current.Store(&pair)
+	if old != nil {
+		c.warned = time.Time{}
+		c.logger.Info("serving a new certificate", "file", c.certFile, "expires", pair.Leaf.NotAfter)
+	}
+	return nil
+}
+
+func (c *Certificate) warnOfExpiry() {
+	now, end := c.now(), c.current.Load().Leaf.NotAfter
+	if end.Sub(now) > expiryWarning || now.Sub(c.warned).Abs() < expiryRepeat {
+		return
+	}
+	c.warned = now
+	if now.After(end) {
+		c.logger.Error("the TLS certificate has expired: senders will refuse it", "file", c.certFile, "expired", end)
+		return
+	}
+	c.logger.Warn("the TLS certificate expires soon", "file", c.certFile, "expires", end)
+}

@@ -1,0 +1,98 @@
+package receiver
+
+import (
+	"log/slog"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// loginFailed logs a failed login with its address, at most once a minute for
+// each. Nothing of what was sent is logged: a mistyped password is nearly one.
+func (s *Server) loginFailed(ctx *fasthttp.RequestCtx) {
+	c, ok := ctx.Conn().(*conn)
+	if ok && s.failedLogins.allow(c.address) {
+		s.logger.Warn("login failed; more from this address within a minute are counted, not logged", "address", c.address)
+	}
+}
+
+// panicked counts and logs a panic. It is called while panicking.
+func (s *Server) panicked(doing string, v any) {
+	s.metrics.panics.Inc()
+	s.logger.Error("panic caught", "doing", doing, "panic", v, "stack", string(debug.Stack()))
+}
+
+// answerPanic, deferred, turns a panic into a 503.
+func (s *Server) answerPanic(ctx *fasthttp.RequestCtx, doing string) {
+	if v := recover(); v != nil {
+		s.panicked(doing, v)
+		ctx.Response.Reset()
+		s.reply(ctx, internalError, "")
+	}
+}
+
+// outage logs the first of a run of failures to store, and its end.
+type outage struct {
+	logger *slog.Logger
+	failed atomic.Int64 // failures since the outage began
+}
+
+func (o *outage) report(err error) {
+	if err == nil {
+		if o.failed.Load() > 0 {
+			if n := o.failed.Swap(0); n > 0 {
+				o.logger.Info("storing webhooks again", "refused", n)
+			}
+		}
+		return
+	}
+	if o.failed.Add(1) == 1 {
+		o.logger.Error("can't store webhooks, answering 503 until it works again", "error", err)
+	}
+}
+
+const (
+	sampleWindow = time.Minute
+	// mostSampled bounds the memory of a sampler. While more addresses than
+	// that fail within one minute, those beyond are not logged.
+	mostSampled = 1000
+)
+
+// sampler lets through one event for each address (for IPv6, each /64) and
+// minute, so that nobody can fill the log from outside.
+type sampler struct {
+	now func() time.Time
+
+	mu    sync.Mutex
+	begun time.Time
+	seen  map[netip.Addr]struct{}
+}
+
+func (s *sampler) allow(a netip.Addr) bool {
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			a = p.Addr()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Not Before: the wall clock may be set back.
+	if now := s.now(); now.Sub(s.begun).Abs() >= sampleWindow {
+		s.begun, s.seen = now, map[netip.Addr]struct{}{}
+	}
+	if _, ok := s.seen[a]; ok || len(s.seen) >= mostSampled {
+		return false
+	}
+	s.seen[a] = struct{}{}
+	return true
+}
+
+// quiet is fasthttp's logger: what it would say stands in the answers and the
+// metrics already, and may quote what a client sent.
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}

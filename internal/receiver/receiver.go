@@ -1,0 +1,263 @@
+// Package receiver is the door: it takes webhooks over HTTP, answers each one
+// honestly, and hands what it accepts to a Store.
+//
+// It guarantees that
+//   - an event is answered with 200 only after Store.Append returned nil for it;
+//   - nothing is stored that was not sent with valid credentials (unless it was
+//     told to need none), to the exact path, as one JSON object within the
+//     limits; and of what fails at the headers no body is read;
+//   - when it can't store, it says so with 503 and Retry-After;
+//   - no payload makes it answer 5xx, crash, or use memory that follows what a
+//     client declares; a panic is one 503 and one line in the log;
+//   - a stalled client is cut, and takes nothing from the others.
+//
+// It refuses to know what a webhook means: fields, records, retries and formats
+// are none of its business. The order of its checks stands in door.go, the
+// answers in answer.go.
+package receiver
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+)
+
+// The limits that no setting changes.
+const (
+	maxHeaders    = 16 << 10 // request line and header fields, in bytes
+	writeBuffer   = 1 << 10  // an answer has some 200 bytes
+	largeBodies   = 64 << 20 // bytes that all bodies over smallBody may take together
+	largeBodyWait = 3 * time.Second
+)
+
+// Defaults of the Options that are zero.
+const (
+	DefaultPath           = "/webhooks/defense"
+	DefaultMaxBody        = 1 << 20
+	DefaultMaxConnections = 4096
+	DefaultReadTimeout    = 10 * time.Second
+	DefaultWriteTimeout   = 10 * time.Second
+	DefaultIdleTimeout    = 60 * time.Second
+)
+
+// Store keeps accepted events.
+type Store interface {
+	// Append stores the raw body of one event and returns the event's id, at
+	// most 64 characters that need no escaping in JSON. When it returns nil, the
+	// body is durable. It keeps nothing of body: the memory is the caller's
+	// again, and reused, once it has returned. It returns within about five
+	// seconds; any error becomes a 503, and nothing else. It is called by many
+	// goroutines at once.
+	Append(body []byte) (id string, err error)
+}
+
+// Options says what a Server accepts and what it needs. Zero values mean the
+// defaults above, where there is one.
+type Options struct {
+	Path           string       // the exact path, "/webhooks/defense" for example
+	Credentials    []Credential // at least one, unless InsecureNoAuth
+	InsecureNoAuth bool         // start without Credentials and accept from anybody
+	Allow          []netip.Prefix
+	Certificate    *Certificate // nil: plain HTTP
+	MaxBody        int64        // bytes, of the body as sent and as inflated
+	MaxConnections int
+	ReadTimeout    time.Duration // for the TLS handshake, and for headers and body together
+	WriteTimeout   time.Duration // for an answer
+	IdleTimeout    time.Duration // between two requests
+	Store          Store
+	Logger         *slog.Logger
+	Registry       prometheus.Registerer // nil: metrics are kept and not shown
+	Now            func() time.Time      // wall clock; nil: time.Now
+}
+
+// Server is the receiving end. Its methods may be called concurrently.
+type Server struct {
+	path        []byte
+	contentType []byte
+	logins      []*login // nil: no login is asked for
+	allow       []netip.Prefix
+	certificate *Certificate
+	store       Store
+	logger      *slog.Logger
+	metrics     *metrics
+	bodies      *bodies
+	answers     [outcomes]answer
+	http        *fasthttp.Server
+	now         func() time.Time
+
+	maxConnections int
+	readTimeout    time.Duration
+
+	outage         outage
+	failedLogins   sampler
+	badHandshakes  sampler
+	foreignAddress sampler
+
+	stopping chan struct{} // closed when Shutdown begins
+
+	serving sync.WaitGroup // one for every member of conns
+
+	mu         sync.Mutex // guards what follows
+	listeners  map[net.Listener]struct{}
+	conns      map[*conn]struct{}
+	served     int // members of conns within max_connections
+	turnedAway int // those over it, while they are told so
+}
+
+// New checks the options. It opens nothing and starts nothing.
+func New(o Options) (*Server, error) {
+	o.setDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		path:           []byte(o.Path),
+		contentType:    []byte("application/json"),
+		certificate:    o.Certificate,
+		store:          o.Store,
+		logger:         o.Logger,
+		now:            o.Now,
+		answers:        answers(),
+		maxConnections: o.MaxConnections,
+		readTimeout:    o.ReadTimeout,
+		stopping:       make(chan struct{}),
+		listeners:      map[net.Listener]struct{}{},
+		conns:          map[*conn]struct{}{},
+	}
+	for _, p := range o.Allow {
+		s.allow = append(s.allow, unmapped(p))
+	}
+	if len(o.Credentials) > 0 || !o.InsecureNoAuth {
+		logins, err := newLogins(o.Credentials)
+		if err != nil {
+			return nil, err
+		}
+		s.logins = logins
+	}
+	large := &budget{total: max(largeBodies, o.MaxBody), wait: largeBodyWait}
+	s.bodies = newBodies(o.MaxBody, large)
+	m, err := newMetrics(metricsOptions{registry: o.Registry, server: s, now: o.Now})
+	if err != nil {
+		return nil, err
+	}
+	s.metrics = m
+	s.outage.logger = o.Logger
+	for _, sampler := range []*sampler{&s.failedLogins, &s.badHandshakes, &s.foreignAddress} {
+		sampler.now = o.Now
+	}
+	s.http = s.fasthttpServer(o)
+	return s, nil
+}
+
+// fasthttpServer has every setting that matters; see each one's reason.
+func (s *Server) fasthttpServer(o Options) *fasthttp.Server {
+	return &fasthttp.Server{
+		Handler:        s.handle,
+		HeaderReceived: s.headersReceived,
+		ErrorHandler:   s.readFailed,
+		ConnState:      stateChanged,
+		Logger:         quiet{},
+
+		// A body is streamed, so that its buffer is ours and grows with what
+		// has arrived: fasthttp's own would be allocated to the declared length.
+		// Even when streaming, it waits for the lesser of 8 KiB and
+		// MaxRequestBodySize before it calls the handler, hence the 1; the real
+		// limit is in checkHeaders and bodies.
+		StreamRequestBody:  true,
+		MaxRequestBodySize: 1,
+		// Otherwise a multipart body is parsed before the handler sees it.
+		DisablePreParseMultipartForm: true,
+
+		ReadBufferSize:  maxHeaders,
+		WriteBufferSize: writeBuffer,
+		ReadTimeout:     o.ReadTimeout,
+		WriteTimeout:    o.WriteTimeout,
+		IdleTimeout:     o.IdleTimeout,
+
+		// The real limit acts in admit, before TLS; this one must never bite.
+		Concurrency: 2*o.MaxConnections + maxTurnedAway,
+
+		NoDefaultServerHeader: true,
+		SecureErrorLogMessage: true,
+	}
+}
+
+func (o *Options) setDefaults() {
+	if o.Path == "" {
+		o.Path = DefaultPath
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = DefaultMaxBody
+	}
+	if o.MaxConnections == 0 {
+		o.MaxConnections = DefaultMaxConnections
+	}
+	if o.ReadTimeout == 0 {
+		o.ReadTimeout = DefaultReadTimeout
+	}
+	if o.WriteTimeout == 0 {
+		o.WriteTimeout = DefaultWriteTimeout
+	}
+	if o.IdleTimeout == 0 {
+		o.IdleTimeout = DefaultIdleTimeout
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
+
+func (o *Options) validate() error {
+	for _, c := range []struct {
+		bad bool
+		err error
+	}{
+		{o.Store == nil, errors.New("check receiver options: Store is missing")},
+		{o.Logger == nil, errors.New("check receiver options: Logger is missing")},
+		{!validPath(o.Path), fmt.Errorf("check path %q: it must begin with a slash and have only letters, digits and -._~!$&'()*+,;=:@%%/", o.Path)},
+		{o.MaxBody < 1, fmt.Errorf("check max_body %d: it must be at least 1 byte", o.MaxBody)},
+		{o.MaxConnections < 1, fmt.Errorf("check max_connections %d: it must be at least 1", o.MaxConnections)},
+		{o.ReadTimeout < 0, fmt.Errorf("check read_timeout %s: it must be positive", o.ReadTimeout)},
+		{o.WriteTimeout < 0, fmt.Errorf("check write_timeout %s: it must be positive", o.WriteTimeout)},
+		{o.IdleTimeout < 0, fmt.Errorf("check idle_timeout %s: it must be positive", o.IdleTimeout)},
+	} {
+		if c.bad {
+			return c.err
+		}
+	}
+	for _, p := range o.Allow {
+		if !p.IsValid() {
+			return fmt.Errorf("check allow: %s is not a network, like 203.0.113.0/24", p)
+		}
+	}
+	return nil
+}
+
+// validPath says whether a client can send p as a path at all (RFC 3986 section
+// 3.3).
+func validPath(p string) bool {
+	const others = "-._~!$&'()*+,;=:@%/"
+	for i := range len(p) {
+		c := p[i]
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && strings.IndexByte(others, c) < 0 {
+			return false
+		}
+	}
+	return strings.HasPrefix(p, "/")
+}
+
+// unmapped turns ::ffff:192.0.2.0/120 into 192.0.2.0/24: peers are compared
+// unmapped.
+func unmapped(p netip.Prefix) netip.Prefix {
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96).Masked()
+	}
+	return p.Masked()
+}
