@@ -1,0 +1,131 @@
+package spool
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// maxPending bounds the bytes that wait for the committer. An Append that would
+// pass it waits until the committer has taken what is there.
+const maxPending = 16 << 20
+
+// batch is the records that share one write and one sync. They are encoded by
+// the goroutines that append them, numbered and written by the committer.
+type batch struct {
+	buf   []byte
+	ends  []int         // where each record ends in buf
+	taken chan struct{} // closed when the committer takes the batch
+
+	settle sync.Once
+	timer  *time.Timer
+	done   chan struct{} // closed when the outcome is known
+	first  uint64        // sequence of the first record
+	stored int           // this many records, from the first, are durable
+	err    error         // what became of the others
+}
+
+// finish tells the waiters the outcome; the first call holds.
+func (b *batch) finish(first uint64, stored int, err error) {
+	b.settle.Do(func() {
+		b.first, b.stored, b.err = first, stored, err
+		b.timer.Stop()
+		close(b.done)
+	})
+}
+
+// Append stores body and returns its event id once it is durable. The body is
+// copied: the caller may reuse it at once. The error is one of ErrFull,
+// ErrNoSpace, ErrIO, ErrSlow and ErrClosed; after ErrSlow and ErrIO the event
+// may be stored all the same.
+func (s *Spool) Append(body []byte) (string, error) {
+	if len(body) > MaxBody {
+		return "", fmt.Errorf("append event of %d bytes: more than %d", len(body), MaxBody)
+	}
+	b, i, err := s.enqueue(body)
+	if err == nil {
+		<-b.done
+		if i >= b.stored {
+			err = b.err
+		}
+	}
+	if err != nil {
+		s.metrics.refused(err)
+		return "", err
+	}
+	return s.EventID(b.first + uint64(i)), nil
+}
+
+// enqueue adds a record to the batch that the committer takes next and returns
+// its index there.
+func (s *Spool) enqueue(body []byte) (*batch, int, error) {
+	sum := checksum(body)
+	var deadline <-chan time.Time
+	s.mu.Lock()
+	for s.pending != nil && len(s.pending.buf)+len(body) > maxPending && !s.closed {
+		taken := s.pending.taken
+		s.mu.Unlock()
+		if deadline == nil {
+			deadline = time.After(s.o.AppendTimeout)
+		}
+		select {
+		case <-taken:
+		case <-deadline:
+			return nil, 0, ErrSlow
+		}
+		s.mu.Lock()
+	}
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, 0, ErrClosed
+	}
+	b := s.pending
+	if b == nil {
+		b = &batch{buf: s.spare[:0], taken: make(chan struct{}), done: make(chan struct{})}
+		b.timer = time.AfterFunc(s.o.AppendTimeout, func() { s.expire(b) })
+		s.pending, s.spare = b, nil
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+	b.buf = appendRecord(b.buf, body, sum)
+	b.ends = append(b.ends, len(b.buf))
+	return b, len(b.ends) - 1, nil
+}
+
+// expire answers those who have waited for b too long. A batch that the
+// committer has not taken yet is given up: the sender will come again.
+func (s *Spool) expire(b *batch) {
+	s.mu.Lock()
+	if s.pending == b {
+		close(b.taken)
+		s.pending = nil
+	}
+	s.mu.Unlock()
+	b.finish(0, 0, ErrSlow)
+}
+
+// take returns the batch that waits, nil if none does.
+func (s *Spool) take() *batch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.pending
+	if b != nil {
+		close(b.taken)
+		s.pending = nil
+	}
+	return b
+}
+
+// recycle keeps the buffer of a finished batch for a later one, unless it has
+// grown out of the ordinary.
+func (s *Spool) recycle(b *batch) {
+	const ordinary = 1 << 20
+	if cap(b.buf) > ordinary {
+		return
+	}
+	s.mu.Lock()
+	s.spare = b.buf
+	s.mu.Unlock()
+}

@@ -1,0 +1,275 @@
+package spool_test
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/siemrelay/siemrelay/internal/spool/crashfs"
+)
+
+// newerVersion raises the format version at offset 4 or 8 of a file, or of both
+// of a cursor's slots, and mends the checksum.
+func newerVersion(b []byte) []byte {
+	raise := func(part []byte, at int) {
+		binary.LittleEndian.PutUint32(part[at:], 99)
+		n := len(part) - 4
+		binary.LittleEndian.PutUint32(part[n:], crc32.Checksum(part[:n], crc32.MakeTable(crc32.Castagnoli)))
+	}
+	switch {
+	case string(b[:8]) == "SRSPOOL\n":
+		raise(b, 8)
+	case string(b[1:4]) == "SRH":
+		raise(b[:48], 4)
+	default:
+		for _, at := range []int{0, 512} {
+			if b[at] != 0 {
+				raise(b[at:at+40], 4)
+			}
+		}
+	}
+	return b
+}
+
+// filled returns a disk with a closed spool of n events in one segment, and the
+// events.
+func filled(t *testing.T, n int) (*crashfs.FS, []got) {
+	t.Helper()
+	fsys := crashfs.New(1)
+	o := options(fsys)
+	o.MaxSize = 1 << 20
+	s := mustOpen(t, o)
+	c := mustCursor(t, s, "out")
+	for i := range n {
+		mustAppend(t, s, event(i))
+	}
+	all := drain(t, c)
+	mustClose(t, s)
+	return fsys, all
+}
+
+// reread opens the spool and returns what its cursor gets, and how many events
+// were counted as unreadable.
+func reread(t *testing.T, fsys *crashfs.FS) (all []got, unreadable int) {
+	t.Helper()
+	o := options(fsys)
+	o.MaxSize = 1 << 20
+	reg := prometheus.NewRegistry()
+	o.Registry = reg
+	s := mustOpen(t, o)
+	defer mustClose(t, s)
+	all = drain(t, mustCursor(t, s, "out"))
+	mustAppend(t, s, `{"after":true}`)
+	after := drain(t, mustCursor(t, s, "out"))
+	if len(after) != 1 || after[0].body != `{"after":true}` {
+		t.Fatalf("after the damage it read %v", after)
+	}
+	return all, int(counter(t, reg, "siemrelay_spool_unreadable_events_total"))
+}
+
+// TestTornTails cuts the last record at every byte, zeroes it from every byte,
+// and puts garbage behind it.
+func TestTornTails(t *testing.T) {
+	const n = 4
+	fsys, all := filled(t, n)
+	size, last := 0, 40+len(event(n-1))
+	fsys.Edit(segments(fsys)[0], func(b []byte) []byte { size = len(b); return b })
+	rng := rand.New(rand.NewPCG(1, 1))
+	garbage := make([]byte, 500)
+	for i := range garbage {
+		garbage[i] = byte(rng.Uint32())
+	}
+	spoil := map[string]func(b []byte, at int) []byte{
+		"cut":           func(b []byte, at int) []byte { return b[:at] },
+		"zeroed":        func(b []byte, at int) []byte { clear(b[at:]); return b },
+		"cut + zeros":   func(b []byte, at int) []byte { return append(b[:at:at], make([]byte, 300)...) },
+		"cut + garbage": func(b []byte, at int) []byte { return append(b[:at:at], garbage...) },
+	}
+	for name, change := range spoil {
+		t.Run(name, func(t *testing.T) {
+			for at := size - last; at <= size; at++ {
+				fsys, _ := filled(t, n)
+				fsys.Edit(segments(fsys)[0], func(b []byte) []byte { return change(b, at) })
+				want := all[:n-1]
+				if at == size || name == "zeroed" && at == size {
+					want = all
+				}
+				got, unreadable := reread(t, fsys)
+				if bodies(got) != bodies(want) || unreadable != 0 {
+					t.Fatalf("at byte %d of %d: read %d events, %d unreadable; want %d, 0", at, size, len(got), unreadable, len(want))
+				}
+			}
+		})
+	}
+}
+
+// TestEveryFlippedBit costs at most the record that it is in, and a closed
+// segment's is counted and kept.
+func TestEveryFlippedBit(t *testing.T) {
+	const n = 3
+	base, all := filled(t, n)
+	size := 0
+	base.Edit(segments(base)[0], func(b []byte) []byte { size = len(b); return b })
+	for bit := range size * 8 {
+		fsys, _ := filled(t, n)
+		// A second segment, so that the damage is not in the newest one.
+		o := options(fsys)
+		o.MaxSize = 1 << 20
+		s := mustOpen(t, o)
+		mustAppend(t, s, event(n))
+		mustClose(t, s)
+		fsys.Edit(segments(fsys)[0], func(b []byte) []byte { b[bit/8] ^= 1 << (bit % 8); return b })
+		got, unreadable := reread(t, fsys)
+		if len(got)+unreadable != n+1 || unreadable > 1 {
+			t.Fatalf("bit %d: read %d events, %d unreadable, of %d", bit, len(got), unreadable, n+1)
+		}
+		for _, g := range got {
+			want := event(n)
+			if g.sequence <= n {
+				want = all[g.sequence-1].body
+			}
+			if g.body != want {
+				t.Fatalf("bit %d: sequence %d is %q, want %q", bit, g.sequence, g.body, want)
+			}
+		}
+		if inHeader := bit/8 < 48; !inHeader && (unreadable != 1 || len(aside(fsys)) != 1) {
+			t.Fatalf("bit %d: %d unreadable, kept aside %v", bit, unreadable, aside(fsys))
+		}
+	}
+}
+
+func TestDamagedNewestSegmentIsKeptAside(t *testing.T) {
+	fsys, _ := filled(t, 3)
+	fsys.Edit(segments(fsys)[0], func(b []byte) []byte { b[len(b)-2] ^= 1; return b })
+	if got, _ := reread(t, fsys); len(got) != 2 {
+		t.Errorf("read %d events, want 2", len(got))
+	}
+	if kept := aside(fsys); len(kept) != 1 || !strings.HasSuffix(kept[0], ".tail") {
+		t.Errorf("kept aside %v, want the tail that was cut", kept)
+	}
+}
+
+func TestAMissingSegmentIsCounted(t *testing.T) {
+	fsys := crashfs.New(1)
+	for i := range 3 { // one segment each
+		s := mustOpen(t, options(fsys))
+		mustCursor(t, s, "out")
+		mustAppend(t, s, event(i))
+		mustClose(t, s)
+	}
+	for _, missing := range []int{1, 0} {
+		fsys.Edit(segments(fsys)[missing], func([]byte) []byte { return nil })
+	}
+	got, unreadable := reread(t, fsys)
+	if len(got) != 1 || got[0].body != event(2) || unreadable != 2 {
+		t.Errorf("read %v, %d unreadable; want the third event and 2", got, unreadable)
+	}
+}
+
+// Nothing comes after the lost record that an output could settle it with.
+func TestLostRecordsAtTheEndDoNotHoldTheCursorBack(t *testing.T) {
+	fsys := crashfs.New(1)
+	o := options(fsys)
+	s := mustOpen(t, o)
+	defer mustClose(t, s)
+	c := mustCursor(t, s, "out")
+	mustAppend(t, s, event(0))
+	mustAppend(t, s, event(1))
+	fsys.Edit(segments(fsys)[0], func(b []byte) []byte { b[len(b)-2] ^= 1; return b })
+	if n := len(drain(t, c)); n != 1 {
+		t.Fatalf("read %d, want 1", n)
+	}
+	if err := c.Commit(2); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Drained(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fsys.Edit(segments(fsys)[0], func(b []byte) []byte { return b })
+	mustAppend(t, s, event(2))
+	fsys.Edit(segments(fsys)[0], func(b []byte) []byte { b[len(b)-2] ^= 1; return b })
+	drain(t, c) // and nobody commits, for nothing was returned
+	if err := s.Drained(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDamagedMetaAndCursors(t *testing.T) {
+	spoil := func(b []byte) []byte { return []byte("spoilt") }
+	gone := func([]byte) []byte { return nil }
+	for name, change := range map[string]func([]byte) []byte{"spoilt": spoil, "empty": func([]byte) []byte { return []byte{} }, "gone": gone} {
+		t.Run("meta "+name, func(t *testing.T) {
+			fsys, all := filled(t, 3)
+			fsys.Edit(dir+"/spool.meta", change)
+			if got, _ := reread(t, fsys); bodies(got) != bodies(all) || got[0].id != all[0].id {
+				t.Errorf("read %v, want %v with the same ids", got, all)
+			}
+		})
+		t.Run("cursor "+name, func(t *testing.T) {
+			fsys, all := filled(t, 3)
+			s := mustOpen(t, options(fsys))
+			c := mustCursor(t, s, "out")
+			drain(t, c)
+			if err := c.Commit(3); err != nil {
+				t.Fatal(err)
+			}
+			mustClose(t, s)
+			fsys.Edit(dir+"/cursors/out.cursor", change)
+			if got, _ := reread(t, fsys); bodies(got) != bodies(all) {
+				t.Errorf("read %v, want everything again", got)
+			}
+		})
+	}
+}
+
+func TestOneDamagedCursorSlotCostsOneCommit(t *testing.T) {
+	for slot := range 2 {
+		fsys, _ := filled(t, 4)
+		s := mustOpen(t, options(fsys))
+		c := mustCursor(t, s, "out")
+		drain(t, c)
+		for next := range uint64(3) {
+			if err := c.Commit(next + 2); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mustClose(t, s)
+		fsys.Edit(dir+"/cursors/out.cursor", func(b []byte) []byte { b[slot*512+16] ^= 1; return b })
+		got, _ := reread(t, fsys)
+		if n := len(got); n != 1 && n != 2 {
+			t.Errorf("slot %d: read %d events, want the last one or two", slot, n)
+		}
+	}
+}
+
+func TestIDsAreNotGivenAgainWhenAllNumbersAreLost(t *testing.T) {
+	fsys, all := filled(t, 3)
+	for _, name := range segments(fsys) {
+		fsys.Edit(name, func([]byte) []byte { return nil })
+	}
+	fsys.Edit(dir+"/cursors/out.cursor", func(b []byte) []byte { return b[:10] })
+	o := options(fsys)
+	o.Rand = rand.NewChaCha8([32]byte{2})
+	s := mustOpen(t, o)
+	defer mustClose(t, s)
+	if id := mustAppend(t, s, event(0)); id == all[0].id {
+		t.Errorf("event id %s was given to another event", id)
+	}
+}
+
+func TestForeignFilesAreLeftAlone(t *testing.T) {
+	fsys, all := filled(t, 2)
+	f, err := fsys.Open(dir+"/segments/README", 0o102)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if got, _ := reread(t, fsys); bodies(got) != bodies(all) {
+		t.Errorf("read %v, want %v", got, all)
+	}
+	fsys.Edit(dir+"/segments/README", func(b []byte) []byte { return b })
+}

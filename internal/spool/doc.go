@@ -1,0 +1,72 @@
+// Package spool is the durable log between the door and the outputs.
+//
+// It guarantees that Append returns nil only after the body, its envelope and
+// every directory entry that they need were fsynced; that what was appended is
+// read back unchanged, in order, by every cursor, or is counted as unreadable
+// and its file kept aside; and that nothing which a cursor still needs is ever
+// removed. It refuses to know HTTP, JSON, ECS and the outputs: a body is bytes.
+//
+// # Files
+//
+//	DIR/spool.meta                 format version and the spool's random id
+//	DIR/spool.lock                 held by flock while a process has the spool open
+//	DIR/segments/NNNNNNNNNN-SSSSSSSSSSSSSSSSSSSS.log
+//	                               records; NNNNNNNNNN orders the files, S… is
+//	                               the first sequence that the file may hold
+//	DIR/cursors/NAME.cursor        how far the output NAME has come
+//	DIR/aside/                     damaged segments and cut tails, for a person
+//
+// Every number is little-endian, every checksum CRC-32C (Castagnoli).
+//
+// # spool.meta, 44 bytes, written once
+//
+//	offset  size
+//	     0     8  magic "SRSPOOL\n"
+//	     8     4  format version, 1; a newer one is refused
+//	    12    16  spool id, random
+//	    28    12  zero
+//	    40     4  checksum of bytes 0 to 39
+//
+// # Segment header, 48 bytes
+//
+//	 0     4  magic D7 'S' 'R' 'H'
+//	 4     4  format version
+//	 8     8  first sequence that the segment may hold
+//	16     8  acceptance time of the record before it, Unix nanoseconds
+//	24    16  spool id
+//	40     4  zero
+//	44     4  checksum of bytes 0 to 43
+//
+// # Record: a header of 40 bytes, then the envelope, then the body
+//
+//	 0     4  magic D7 'S' 'R' 'E'
+//	 4     4  length of the body
+//	 8     2  length of the envelope, 0 in version 1
+//	10     2  zero
+//	12     8  sequence, from 1, one more than the record before
+//	20     8  acceptance time, Unix nanoseconds, strictly increasing
+//	28     4  checksum of envelope and body
+//	32     4  zero
+//	36     4  checksum of bytes 0 to 35
+//	40        envelope, body
+//
+// The header has a checksum of its own so that a flipped length can't mislead:
+// after a bad header the reader looks for the next good one. A body can't forge
+// a header, because a header has zero bytes and JSON text has none.
+//
+// A segment ends where the next one begins: records in it whose sequence is not
+// below the next segment's first one were never acknowledged (their fsync
+// failed, and the segment was given up). Only the newest segment can have a torn
+// tail; it is cut when the spool is opened, and a copy is kept aside. No segment
+// is appended to again after a restart.
+//
+// # Cursor, two slots of 40 bytes at 0 and 512
+//
+//	 0     4  magic D7 'S' 'R' 'C'
+//	 4     4  format version
+//	 8     8  counter; the good slot with the higher one holds
+//	16     8  next sequence: everything before it is settled
+//	24     8  acceptance time of the record before it, Unix nanoseconds
+//	32     4  zero
+//	36     4  checksum of bytes 0 to 35
+package spool

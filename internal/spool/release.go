@@ -1,0 +1,134 @@
+package spool
+
+import "fmt"
+
+// settledLocked returns the sequence before which every cursor is done; 0 if
+// there is no cursor, so that nothing counts as delivered.
+func (s *Spool) settledLocked() uint64 {
+	settled := uint64(0)
+	for _, next := range s.settled {
+		if settled == 0 || next < settled {
+			settled = next
+		}
+	}
+	return settled
+}
+
+// deliveredLocked returns how many segments, from the oldest, hold nothing that
+// a cursor still needs.
+func (s *Spool) deliveredLocked() int {
+	settled := s.settledLocked()
+	n := 0
+	for n < len(s.segments) && s.endLocked(n) <= settled {
+		n++
+	}
+	return n
+}
+
+// endLocked returns the sequence that follows the last one of segment i.
+func (s *Spool) endLocked(i int) uint64 {
+	if i+1 < len(s.segments) {
+		return s.segments[i+1].first
+	}
+	return s.next
+}
+
+// usedLocked returns the bytes of all segments.
+func (s *Spool) usedLocked() int64 {
+	var used int64
+	for _, g := range s.segments {
+		used += g.size
+	}
+	return used
+}
+
+// releasable returns the bytes that could be let go of at once.
+func (s *Spool) releasable() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var size int64
+	for _, g := range s.segments[:s.deliveredLocked()] {
+		size += g.size
+	}
+	return size
+}
+
+// roomFor tells whether size more bytes may be written once released bytes were
+// let go of: nil, ErrFull or ErrNoSpace with the figures.
+func (s *Spool) roomFor(size, released int64) error {
+	s.mu.Lock()
+	used := s.usedLocked()
+	s.mu.Unlock()
+	if used-released+size > s.o.MaxSize {
+		return fmt.Errorf("%w: %d bytes are waiting, max_size is %d", ErrFull, used-released, s.o.MaxSize)
+	}
+	free, _, err := s.fs.Space(s.o.Dir)
+	if err != nil {
+		return diskError(err)
+	}
+	if free+released-size < s.o.MinFree {
+		return fmt.Errorf("%w: %d bytes are free, min_free is %d", ErrNoSpace, free+released, s.o.MinFree)
+	}
+	return nil
+}
+
+// makeRoom lets go of delivered segments, oldest first, until size bytes may be
+// written, even inside the retention.
+func (s *Spool) makeRoom(size int64) error {
+	for {
+		err := s.roomFor(size, 0)
+		if err == nil || !s.releaseOldest() {
+			return err
+		}
+	}
+}
+
+// releaseOldest removes the oldest segment if no cursor needs it.
+func (s *Spool) releaseOldest() bool {
+	s.mu.Lock()
+	if s.deliveredLocked() == 0 {
+		s.mu.Unlock()
+		return false
+	}
+	g := s.segments[0]
+	s.mu.Unlock()
+	if g.file != nil {
+		if !g.records() {
+			return false // it is where the next event goes
+		}
+		s.seal(g)
+	}
+	return s.drop(g)
+}
+
+// releaseExpired removes delivered segments whose newest event is older than
+// the retention.
+func (s *Spool) releaseExpired() {
+	horizon := s.o.Now().Add(-s.o.Retention).UnixNano()
+	for {
+		s.mu.Lock()
+		// The age of a segment is in the header of the one after it.
+		expired := s.deliveredLocked() > 0 && len(s.segments) > 1 && s.segments[1].before <= horizon
+		s.mu.Unlock()
+		if !expired || !s.releaseOldest() {
+			return
+		}
+	}
+}
+
+// drop removes a closed segment, first from the list, then from the disk.
+func (s *Spool) drop(g *segment) bool {
+	s.mu.Lock()
+	for i := range s.segments {
+		if s.segments[i] == g {
+			s.segments = append(s.segments[:i:i], s.segments[i+1:]...)
+			break
+		}
+	}
+	s.mu.Unlock()
+	if err := s.fs.Remove(g.path); err != nil {
+		s.log.Error("could not remove a segment that is no longer needed", "file", g.path, "error", err)
+		return false
+	}
+	return true
+}

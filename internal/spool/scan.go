@@ -1,0 +1,93 @@
+package spool
+
+import (
+	"errors"
+	"io"
+)
+
+// readChunk is how much of a segment a scanner reads at once.
+const readChunk = 256 << 10
+
+// scanner walks the good records of one segment file, in order of their place
+// in it, and skips what is damaged. What it skipped shows as a gap in the
+// sequences that it returns.
+type scanner struct {
+	file  File
+	limit int64 // bytes of the file that may be read
+	off   int64 // where the next record begins, if all is well
+	buf   []byte
+	base  int64 // offset of buf[0] in the file
+}
+
+// next returns the next good record; io.EOF at the limit. The body is valid
+// until the next call. After another error the call may be repeated.
+func (sc *scanner) next() (header, []byte, error) {
+	for {
+		if sc.off >= sc.limit {
+			return header{}, nil, io.EOF
+		}
+		b, err := sc.window(recordHeaderSize)
+		if err != nil {
+			return header{}, nil, err
+		}
+		h, err := parseHeader(b)
+		if err == nil && int64(h.size()) > sc.limit-sc.off {
+			err = errShort
+		}
+		if err != nil {
+			if err := sc.resync(); err != nil {
+				return header{}, nil, err
+			}
+			continue
+		}
+		if b, err = sc.window(h.size()); err != nil {
+			return header{}, nil, err
+		}
+		body, err := parsePayload(b, h)
+		sc.off += int64(h.size())
+		if err == nil {
+			return h, body, nil
+		}
+	}
+}
+
+// resync moves off behind the bad header at off, to the next good one or to the
+// limit.
+func (sc *scanner) resync() error {
+	sc.off++
+	for sc.limit-sc.off >= recordHeaderSize {
+		b, err := sc.window(int(min(readChunk, sc.limit-sc.off)))
+		if err != nil {
+			return err
+		}
+		if i := findHeader(b); i >= 0 {
+			sc.off += int64(i)
+			return nil
+		}
+		sc.off += int64(max(1, len(b)-recordHeaderSize+1))
+	}
+	sc.off = sc.limit
+	return nil
+}
+
+// window returns at least n bytes from off on, fewer only at the limit.
+func (sc *scanner) window(n int) ([]byte, error) {
+	if at := sc.off - sc.base; at >= 0 && at+int64(n) <= int64(len(sc.buf)) {
+		return sc.buf[at:], nil
+	}
+	want := int(min(int64(max(n, readChunk)), sc.limit-sc.off))
+	if cap(sc.buf) < want || cap(sc.buf) > 2*max(want, readChunk) {
+		sc.buf = make([]byte, max(want, readChunk))
+	}
+	sc.buf, sc.base = sc.buf[:want], sc.off
+	got, err := sc.file.ReadAt(sc.buf, sc.off)
+	sc.buf = sc.buf[:got]
+	if err != nil && !errors.Is(err, io.EOF) {
+		sc.buf = sc.buf[:0]
+		return nil, err
+	}
+	if got < want {
+		sc.limit = sc.off + int64(got) // the file is shorter than it was
+	}
+	return sc.buf, nil
+}

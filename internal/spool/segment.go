@@ -1,0 +1,137 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+const (
+	segmentHeaderSize = 48
+	segmentMagic      = "\xd7SRH"
+)
+
+// segment is one log file. Its fields are guarded by Spool.mu, but for file,
+// which belongs to the committer.
+type segment struct {
+	path   string
+	number uint32 // orders the files
+	first  uint64 // first sequence that it may hold
+	size   int64  // bytes that are durable, header included
+	before int64  // acceptance time of the record before it, Unix nanoseconds
+
+	id        spoolID
+	headerErr error // why the header could not be read, nil if it could
+	aside     bool  // a copy is kept aside
+
+	file File // open for writing, nil once the segment is closed
+}
+
+// records tells whether the segment holds anything but its header.
+func (g *segment) records() bool { return g.size > segmentHeaderSize }
+
+func segmentName(number uint32, first uint64) string {
+	return fmt.Sprintf("%010d-%020d.log", number, first)
+}
+
+func parseSegmentName(name string) (number uint32, first uint64, ok bool) {
+	_, err := fmt.Sscanf(name, "%010d-%020d.log", &number, &first)
+	return number, first, err == nil && first > 0 && name == segmentName(number, first)
+}
+
+func (g *segment) encodeHeader() []byte {
+	b := append(make([]byte, 0, segmentHeaderSize), segmentMagic...)
+	b = binary.LittleEndian.AppendUint32(b, formatVersion)
+	b = binary.LittleEndian.AppendUint64(b, g.first)
+	b = binary.LittleEndian.AppendUint64(b, uint64(g.before))
+	b = append(b, g.id[:]...)
+	b = append(b, 0, 0, 0, 0)
+	return sealed(b)
+}
+
+func (g *segment) parseHeader(b []byte) error {
+	if string(b[:4]) != segmentMagic || !intact(b) {
+		return errors.New("segment header is damaged")
+	}
+	if err := checkVersion(binary.LittleEndian.Uint32(b[4:])); err != nil {
+		return err
+	}
+	if first := binary.LittleEndian.Uint64(b[8:]); first != g.first {
+		return fmt.Errorf("segment header says first sequence %d, the name says %d", first, g.first)
+	}
+	g.before = int64(binary.LittleEndian.Uint64(b[16:]))
+	copy(g.id[:], b[24:])
+	return nil
+}
+
+// createSegment makes the file of the next segment: durable by name, its header
+// written but not yet synced, which the first commit into it does.
+func (s *Spool) createSegment() (*segment, error) {
+	g := &segment{number: s.nextNumber, first: s.next, before: s.accepted, id: s.id, size: segmentHeaderSize}
+	g.path = filepath.Join(s.dirSegments(), segmentName(g.number, g.first))
+	f, err := s.fs.Open(g.path, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		return nil, fmt.Errorf("create segment: %w", err)
+	}
+	s.nextNumber++ // even if what follows fails: the name may be taken now
+	_, err = f.WriteAt(g.encodeHeader(), 0)
+	if err == nil {
+		err = s.fs.SyncDir(s.dirSegments())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create segment %s: %w", g.path, errors.Join(err, f.Close(), s.fs.Remove(g.path)))
+	}
+	g.file = f
+	return g, nil
+}
+
+// openSegments lists the segment files in order and reads their headers.
+func (s *Spool) openSegments() error {
+	names, err := s.fs.List(s.dirSegments())
+	if err != nil {
+		return fmt.Errorf("list segments: %w", err)
+	}
+	for _, name := range names {
+		number, first, ok := parseSegmentName(name)
+		if !ok {
+			s.log.Warn("file in the spool is not a segment, leaving it alone", "file", filepath.Join(s.dirSegments(), name))
+			continue
+		}
+		g := &segment{path: filepath.Join(s.dirSegments(), name), number: number, first: first}
+		if err := s.readSegmentHeader(g); err != nil {
+			return fmt.Errorf("open segment %s: %w", g.path, err)
+		}
+		s.segments = append(s.segments, g)
+		s.nextNumber = number + 1
+	}
+	return nil
+}
+
+// readSegmentHeader fails only where opening the spool must: a disk that can't
+// be read, or a newer format. A damaged header costs nothing but the spool's
+// second copy of its id.
+func (s *Spool) readSegmentHeader(g *segment) error {
+	f, err := s.fs.Open(g.path, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if g.size, err = f.Size(); err != nil {
+		return err
+	}
+	b := make([]byte, segmentHeaderSize)
+	if n, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	} else if n < len(b) {
+		g.headerErr = errShort
+		return nil
+	}
+	g.headerErr = g.parseHeader(b)
+	if errors.Is(g.headerErr, ErrVersion) {
+		return g.headerErr
+	}
+	return nil
+}

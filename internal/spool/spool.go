@@ -1,0 +1,250 @@
+package spool
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Errors of Append and Open. Append's are told apart by errors.Is.
+var (
+	// ErrFull: max_size is reached and every event in the spool is still needed.
+	ErrFull = errors.New("spool is full")
+	// ErrNoSpace: the disk has less than min_free left, or none.
+	ErrNoSpace = errors.New("disk is full")
+	// ErrIO: the disk failed; what was appended may or may not be stored.
+	ErrIO = errors.New("disk failed")
+	// ErrSlow: the disk did not answer within AppendTimeout.
+	ErrSlow = errors.New("disk is too slow")
+	// ErrClosed: the spool is stopping.
+	ErrClosed = errors.New("spool is closed")
+	// ErrLocked: another process has the spool open.
+	ErrLocked = errors.New("spool is in use by another process")
+	// ErrVersion: a newer siemrelay wrote the spool.
+	ErrVersion = errors.New("spool was written by a newer version")
+)
+
+// Options say where and how large a spool is.
+type Options struct {
+	// Dir is made if it isn't there.
+	Dir string
+	// FS defaults to Disk.
+	FS FS
+	// MaxSize is the most that the segments may hold together, in bytes.
+	MaxSize int64
+	// MinFree is how much of the disk must stay free, in bytes.
+	MinFree int64
+	// Retention is how long events stay after every cursor has passed them,
+	// counted from their acceptance, if there is room.
+	Retention time.Duration
+	// AppendTimeout bounds how long Append waits for the disk. Default 4 s: an
+	// answer must leave within 5 s.
+	AppendTimeout time.Duration
+	// Now is the wall clock, time.Now if nil.
+	Now func() time.Time
+	// Rand makes the spool's id, crypto/rand if nil.
+	Rand io.Reader
+	Log  *slog.Logger
+	// Registry takes the spool's metrics.
+	Registry prometheus.Registerer
+}
+
+func (o *Options) setDefaults() {
+	if o.FS == nil {
+		o.FS = Disk{}
+	}
+	if o.AppendTimeout == 0 {
+		o.AppendTimeout = 4 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+}
+
+// Spool is an open spool. Its methods may be called from any goroutine.
+type Spool struct {
+	o       Options
+	fs      FS
+	log     *slog.Logger
+	metrics *metrics
+	lock    io.Closer
+	id      spoolID
+
+	// What follows belongs to the committer once it runs.
+	nextNumber uint32 // of the next segment file
+	accepted   int64  // acceptance time of the newest record, Unix nanoseconds
+
+	mu       sync.Mutex
+	segments []*segment        // in order; only the last can be open for writing
+	next     uint64            // sequence of the next record to become durable
+	pending  *batch            // what the committer takes next, nil if nothing waits
+	spare    []byte            // buffer for the next batch
+	more     chan struct{}     // closed when records become durable, nil if nobody waits
+	moved    chan struct{}     // closed when a cursor moves, nil if nobody waits
+	settled  map[string]uint64 // by cursor: everything before it is settled
+	cursors  map[string]*Cursor
+	newborn  bool // no cursor was there when the spool was opened
+	closed   bool
+	failing  error // why the last commit failed, nil after a good one
+
+	always  chan struct{} // closed from the start
+	wake    chan struct{}
+	quit    chan struct{}
+	stopped chan struct{}
+}
+
+// Open opens or makes the spool in o.Dir and starts its committer, which Close
+// stops. A torn tail is cut; damage further inside is left for the cursors to
+// find. The error is ErrLocked or ErrVersion, or what the disk said.
+func Open(o Options) (*Spool, error) {
+	o.setDefaults()
+	s := &Spool{
+		o: o, fs: o.FS, log: o.Log,
+		next:    1,
+		settled: map[string]uint64{},
+		cursors: map[string]*Cursor{},
+		always:  make(chan struct{}),
+		wake:    make(chan struct{}, 1),
+		quit:    make(chan struct{}),
+		stopped: make(chan struct{}),
+	}
+	close(s.always)
+	s.metrics = newMetrics(s)
+	if err := s.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open spool %s: %w", o.Dir, err), s.closeFiles())
+	}
+	s.metrics.register(o.Registry)
+	go s.run()
+	return s, nil
+}
+
+func (s *Spool) load() error {
+	for _, dir := range []string{s.o.Dir, s.dirSegments(), s.dirCursors(), s.dirAside()} {
+		if err := makeDirs(s.fs, dir); err != nil {
+			return fmt.Errorf("make directory: %w", err)
+		}
+	}
+	var err error
+	if s.lock, err = s.fs.Lock(filepath.Join(s.o.Dir, lockName)); err != nil {
+		return err
+	}
+	if err := s.openSegments(); err != nil {
+		return err
+	}
+	damaged, err := s.openCursors()
+	if err != nil {
+		return err
+	}
+	if err := s.loadID(len(damaged) > 0); err != nil {
+		return err
+	}
+	if err := s.recoverTail(); err != nil {
+		return err
+	}
+	return s.renewCursors(damaged)
+}
+
+// Close refuses new events, commits those that wait, and lets go of the files.
+// Cursors must not be used after it.
+func (s *Spool) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	close(s.quit)
+	<-s.stopped
+	s.metrics.unregister(s.o.Registry)
+	return s.closeFiles()
+}
+
+func (s *Spool) closeFiles() error {
+	var errs []error
+	for _, c := range s.cursors {
+		errs = append(errs, c.close())
+	}
+	for _, g := range s.segments {
+		if g.file != nil {
+			errs = append(errs, g.file.Close())
+			g.file = nil
+		}
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// EventID returns event.id of a sequence: the first 32 hex digits of SHA-256
+// over the spool's id and the sequence, big-endian.
+func (s *Spool) EventID(sequence uint64) string {
+	var b [len(s.id) + 8]byte
+	copy(b[:], s.id[:])
+	binary.BigEndian.PutUint64(b[len(s.id):], sequence)
+	sum := sha256.Sum256(b[:])
+	return hex.EncodeToString(sum[:16])
+}
+
+// Writable returns nil if an event would be accepted now, and otherwise what
+// Append would return. After a failure it is nil again once the committer has
+// found the disk well, which it looks for every few seconds.
+func (s *Spool) Writable() error {
+	s.mu.Lock()
+	closed, failing := s.closed, s.failing
+	s.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	if failing != nil {
+		return failing
+	}
+	return s.roomFor(recordHeaderSize, s.releasable())
+}
+
+// Drained returns once every cursor is past every event that is in the spool
+// when it looks, or ctx is done.
+func (s *Spool) Drained(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		done := s.settledLocked() >= s.next
+		if !done && s.moved == nil {
+			s.moved = make(chan struct{})
+		}
+		moved := s.moved
+		s.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-moved:
+		}
+	}
+}
+
+func (s *Spool) dirSegments() string { return filepath.Join(s.o.Dir, "segments") }
+func (s *Spool) dirCursors() string  { return filepath.Join(s.o.Dir, "cursors") }
+func (s *Spool) dirAside() string    { return filepath.Join(s.o.Dir, "aside") }
