@@ -94,28 +94,30 @@ func TestEveryCallFails(t *testing.T) {
 // TestAFailedSyncIsNeverRetried: on Linux the next sync of that file may say
 // nothing of what was lost. crashfs does the same.
 func TestAFailedSyncIsNeverRetried(t *testing.T) {
-	fsys := crashfs.New(1)
-	o := options(fsys)
-	withAudit(t, o)
-	w := newWitness()
-	s := mustOpen(t, o)
-	fail := true
-	fsys.Fault(func(op crashfs.Op, _ string, _ int) error {
-		if op == crashfs.OpSync && fail {
-			fail = false
-			return syscall.EIO
+	for seed := range uint64(20) {
+		fsys := crashfs.New(seed)
+		o := options(fsys)
+		withAudit(t, o)
+		w := newWitness()
+		s := mustOpen(t, o)
+		fail := true
+		fsys.Fault(func(op crashfs.Op, _ string, _ int) error {
+			if op == crashfs.OpSync && fail {
+				fail = false
+				return syscall.EIO
+			}
+			return nil
+		})
+		if _, err := s.Append([]byte(event(0))); !errors.Is(err, spool.ErrIO) {
+			t.Fatalf("append said %v, want ErrIO", err)
 		}
-		return nil
-	})
-	if _, err := s.Append([]byte(event(0))); !errors.Is(err, spool.ErrIO) {
-		t.Fatalf("append said %v, want ErrIO", err)
+		for i := range 5 {
+			w.bodies[mustAppend(t, s, event(i+1))] = event(i + 1)
+		}
+		mustClose(t, s)
+		fsys.Crash()
+		w.check(t, o)
 	}
-	for i := range 5 {
-		w.bodies[mustAppend(t, s, event(i+1))] = event(i + 1)
-	}
-	mustClose(t, s)
-	fsys.Crash()
-	w.check(t, o)
 }
 
 func TestAFullSpoolRefusesAndRecovers(t *testing.T) {
