@@ -74,8 +74,7 @@ func (w *object) ecsEvent(e *Event, o EncoderOptions) {
 	w.key("hash")
 	w.buf = append(hex.AppendEncode(append(w.buf, '"'), hash[:]), '"')
 	if o.EventOriginal || e.EventKind == eventKindError {
-		w.key("original")
-		w.buf = appendString(w.buf, view(e.body))
+		w.text("original", view(e.body))
 	}
 	w.close(event)
 }

@@ -59,8 +59,23 @@ func NewEncoder(name string, o EncoderOptions) (Encoder, error) {
 	}
 	for _, f := range formats() {
 		if f.name == name {
-			return f.make(o), nil
+			return total(f.make(o)), nil
 		}
 	}
 	return nil, fmt.Errorf("format %q is unknown, it must be one of %s", name, strings.Join(Formats(), ", "))
+}
+
+// total makes an encoder that a mistake of its own can't stop: what panics is
+// encoded as a minimal event.
+func total(encode Encoder) Encoder {
+	return func(dst []byte, e *Event) (out []byte) {
+		defer func() {
+			if recover() != nil {
+				var minimal Event
+				minimal.minimal(Raw{ID: e.ID, Sequence: e.Sequence, Accepted: e.Accepted, Body: e.body})
+				out = encode(dst, &minimal)
+			}
+		}()
+		return encode(dst, e)
+	}
 }

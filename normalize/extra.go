@@ -2,6 +2,7 @@ package normalize
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -22,17 +23,14 @@ const (
 const maxNumber = 1000
 
 // appendExtra appends an object of all top-level members whose field is not in
-// mapped. It returns dst as it was if there are none.
+// mapped, and takes all of them off the stack. It returns dst as it was if there
+// are none.
 func (p *payload) appendExtra(dst []byte, mapped fieldSet) []byte {
-	for _, m := range p.members {
-		if !mapped.has(m.field) {
-			p.stack = append(p.stack, m)
-		}
-	}
-	if len(p.stack) == 0 {
+	p.members = slices.DeleteFunc(p.members, func(m member) bool { return mapped.has(m.field) })
+	if len(p.members) == 0 {
 		return dst
 	}
-	return p.appendStack(dst, 0, 1)
+	return p.appendObject(dst, 0, 1)
 }
 
 // appendValue appends the JSON value raw anew: compact, in valid UTF-8, with the
@@ -48,9 +46,9 @@ func (p *payload) appendValue(dst []byte, raw string, depth int) []byte {
 		p.inner = p.appendValue(p.inner[:0], raw, 0)
 		return appendString(dst, view(p.inner))
 	case c == '{':
-		base := len(p.stack)
-		p.stack = p.appendMembers(p.stack, raw)
-		return p.appendStack(dst, base, depth)
+		base := len(p.members)
+		p.appendMembers(raw)
+		return p.appendObject(dst, base, depth)
 	case c == '[':
 		return p.appendArray(dst, raw, depth)
 	case depth > 0 && !safeNumber(raw):
@@ -73,21 +71,19 @@ func (p *payload) appendArray(dst []byte, raw string, depth int) []byte {
 	return append(dst, ']')
 }
 
-// appendStack appends the members from base on as an object, and takes them off
+// appendObject appends the members from base on as an object, and takes them off
 // the stack.
-func (p *payload) appendStack(dst []byte, base, depth int) []byte {
+func (p *payload) appendObject(dst []byte, base, depth int) []byte {
+	members := p.members[base:]
 	if depth > 0 {
-		for i := range p.stack[base:] {
-			m := &p.stack[base+i]
-			m.key = p.extraKey(m.key)
+		for i := range members {
+			members[i].key = p.extraKey(members[i].key)
 		}
 	}
-	last := lastIndexes(p.stack[base:])
-	n := len(p.stack) - base
+	last := lastIndexes(members)
 	dst = append(dst, '{')
-	for i := range n {
-		m := p.stack[base+i] // the stack may move when nested objects use it
-		if overwritten(p.stack[base:base+n], last, i) {
+	for i, m := range members {
+		if overwritten(members, last, i) {
 			p.duplicateKey = true
 			continue
 		}
@@ -98,7 +94,7 @@ func (p *payload) appendStack(dst []byte, base, depth int) []byte {
 		dst = append(dst, ':')
 		dst = p.appendValue(dst, m.value, deeper(depth))
 	}
-	p.stack = p.stack[:base]
+	p.members = p.members[:base]
 	return append(dst, '}')
 }
 

@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"math/bits"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -63,8 +64,8 @@ func cutValue(s string) (value, rest string) {
 	return s[:end], s[end:]
 }
 
-// appendMembers appends the members of the object s, its keys decoded, to dst.
-func (p *payload) appendMembers(dst []member, s string) []member {
+// appendMembers puts the members of the object s, their keys decoded, on the stack.
+func (p *payload) appendMembers(s string) {
 	s = skipSpace(s[1:])
 	for s[0] != '}' {
 		var m member
@@ -72,12 +73,11 @@ func (p *payload) appendMembers(dst []member, s string) []member {
 		m.key = p.unquote(m.key)
 		s = skipSpace(s)
 		m.value, s = cutValue(skipSpace(s[1:]))
-		dst = append(dst, m)
+		p.members = append(p.members, m)
 		if s = skipSpace(s); s[0] == ',' {
 			s = skipSpace(s[1:])
 		}
 	}
-	return dst
 }
 
 // unquote returns the text of a JSON string, given its inside: escapes resolved,
@@ -194,8 +194,9 @@ func appendString(dst []byte, s string) []byte {
 }
 
 // plainPrefix returns how many bytes at the front of s are ASCII that a JSON
-// string takes as it is. It looks at eight bytes at a time while it can: in each
-// lane the top bit of the sum comes on for a byte that is not plain.
+// string takes as it is. It looks at eight bytes at a time: in each byte's lane
+// one of the sums has its top bit on if the byte is not plain. Carries and borrows
+// leave such a lane only upwards, so the lowest one is always right.
 func plainPrefix(s string) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	i := 0
@@ -204,8 +205,9 @@ func plainPrefix(s string) int {
 		x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
 			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 		quote, backslash := x^ones*'"', x^ones*'\\'
-		if (x|x+ones|(x-ones*' ')|(quote-ones)|(backslash-ones))&tops != 0 {
-			break
+		special := (x | x + ones | (x - ones*' ') | (quote - ones) | (backslash - ones)) & tops
+		if special != 0 {
+			return i + bits.TrailingZeros64(special)/8
 		}
 	}
 	for i < len(s) && s[i] >= ' ' && s[i] < 0x7f && s[i] != '"' && s[i] != '\\' {

@@ -107,8 +107,7 @@ type member struct {
 // two equal keys, and takes some 200 bytes of memory for each byte of "[1,1,1…".
 type payload struct {
 	fields  [fieldCount]string // the value of each documented key, JSON, "" if absent
-	members []member           // all top-level keys in the body's order
-	stack   []member           // keys of the objects being rewritten, innermost last
+	members []member           // a stack: all top-level members, then those of objects being rewritten
 	decoded []byte             // strings that had to be unescaped or cleaned
 	texts   []byte             // compact JSON texts, actions and other composed strings
 	inner   []byte             // one JSON text on its way into a JSON string
@@ -120,7 +119,6 @@ type payload struct {
 func (p *payload) reset() {
 	p.fields = [fieldCount]string{}
 	p.members = reuse(p.members)
-	p.stack = reuse(p.stack)
 	p.decoded = reuse(p.decoded)
 	p.texts = reuse(p.texts)
 	p.inner = reuse(p.inner)
@@ -163,7 +161,7 @@ func (p *payload) read(body []byte) bool {
 	if escapes && loneSurrogate(s) {
 		p.invalidUTF8 = true
 	}
-	p.members = p.appendMembers(p.members, s)
+	p.appendMembers(s)
 	for i := range p.members {
 		m := &p.members[i]
 		m.field = fieldOf(m.key)
