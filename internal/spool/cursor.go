@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -290,4 +291,16 @@ func (c *Cursor) closeSegment() error {
 
 func (c *Cursor) close() error {
 	return errors.Join(c.closeSegment(), c.file.close())
+}
+
+// Cursors returns the names of all cursors, also of those that nobody has opened.
+func (s *Spool) Cursors() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := make([]string, 0, len(s.cursors))
+	for name := range s.cursors {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/siemrelay/siemrelay/internal/config"
+	"github.com/siemrelay/siemrelay/mappings"
+	"github.com/siemrelay/siemrelay/normalize"
+	"github.com/siemrelay/siemrelay/outputs"
+	"github.com/siemrelay/siemrelay/outputs/file"
+)
+
+// outputType is a kind of output: what the configuration needs to know, and how
+// one is made from its settings.
+type outputType struct {
+	config.OutputType
+	open func(settings any, o outputOptions) (outputs.Output, error)
+}
+
+// outputOptions are what outputs need besides their settings.
+type outputOptions struct {
+	stdout io.Writer
+	log    *slog.Logger
+}
+
+// outputTypes is the list of outputs: a new one is a folder under outputs/ and
+// an entry here.
+func outputTypes() []outputType {
+	return []outputType{
+		{
+			OutputType: config.OutputType{
+				Name:          "file",
+				DefaultFormat: "ecs",
+				Settings:      func() any { c := file.Default(); return &c },
+			},
+			open: func(settings any, o outputOptions) (outputs.Output, error) {
+				return file.New(*settings.(*file.Config), file.Options{Stdout: o.stdout, Logger: o.log})
+			},
+		},
+	}
+}
+
+// openOutput makes the output that c describes. It dials nothing.
+func openOutput(c config.Output, o outputOptions) (outputs.Output, error) {
+	for _, t := range outputTypes() {
+		if t.Name == c.Type {
+			out, err := t.open(c.Settings, o)
+			if err != nil {
+				return nil, fmt.Errorf("make output %s: %w", c.Name, err)
+			}
+			return out, nil
+		}
+	}
+	return nil, fmt.Errorf("make output %s: unknown type %q", c.Name, c.Type)
+}
+
+// configOptions are what package config can't know.
+func configOptions() config.Options {
+	o := config.Options{Formats: normalize.Formats()}
+	for _, t := range outputTypes() {
+		o.Types = append(o.Types, t.OutputType)
+	}
+	return o
+}
+
+// loadConfig finds and reads the configuration. path is empty, and the
+// configuration nil, if there is no file.
+func loadConfig(flag string, o config.Options) (cfg *config.Config, path string, err error) {
+	path, err = config.Find(flag, o)
+	if err == nil && path != "" {
+		cfg, err = config.Load(path, o)
+	}
+	if err != nil {
+		return nil, path, &exitError{exitConfig, err}
+	}
+	return cfg, path, nil
+}
+
+// builtinMapping reads the mapping that the binary carries.
+func builtinMapping(linkHosts []string) (*normalize.Mapping, error) {
+	return normalize.ParseMapping(mappings.File, mappings.Defensecom(), normalize.MappingOptions{LinkHosts: linkHosts})
+}
+
+var errNoConfig = errors.New("there is no configuration file: name one with -c, or put it at ./siemrelay.yaml or /etc/siemrelay/siemrelay.yaml")
+
+// newLogger writes to w as the configuration says; auto is text on a terminal.
+func newLogger(w *os.File, c config.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "text" || c.Format == "auto" && isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
+}

@@ -1,0 +1,118 @@
+// Command siemrelay receives Defense.com's webhooks, keeps each one safely,
+// turns it into an ECS document or a CEF line, and delivers it.
+//
+// This is the one place that knows every package. Each command is a file of its
+// own; process.go puts the parts of a running relay together.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the build: -ldflags "-X main.version=1.2.3".
+var version = "0.0.0-dev"
+
+// Exit codes, as in sysexits.h.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 64
+	exitUnavailable = 69
+	exitConfig      = 78
+)
+
+// exitError ends the process with a code of its own.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// streams are the process's standard files.
+type streams struct {
+	in       io.Reader
+	out, err *os.File
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal asks to stop; a second one must work as if nobody listened.
+	go func() {
+		<-ctx.Done()
+		stop()
+	}()
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, std streams) int {
+	root := newRoot(std)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(std.err, "siemrelay: %v\n", err)
+	var e *exitError
+	if errors.As(err, &e) {
+		return e.code
+	}
+	return exitFailure
+}
+
+func newRoot(std streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "siemrelay",
+		Short: "A SIEM feed for Defense.com: webhooks in, ECS documents and CEF lines out, nothing lost",
+		Long: `siemrelay receives the webhooks that Defense.com sends about threats and support
+tickets, keeps each one on disk before it answers, turns it into an ECS document
+or a CEF line, and delivers it in batches.
+
+Try it:         siemrelay demo
+Check a file:   siemrelay validate -c siemrelay.yaml
+Run it:         siemrelay serve -c siemrelay.yaml
+
+The configuration is the file of -c, else of $SIEMRELAY_CONFIG, else
+./siemrelay.yaml, else /etc/siemrelay/siemrelay.yaml.
+
+Exit codes: 0 done, 1 failure, 64 wrong usage, 69 something is unavailable,
+78 wrong configuration.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          usageArgs(cobra.NoArgs),
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, err) })
+	root.AddCommand(
+		newServe(std), newDemo(std), newValidate(std), newConvert(std),
+		newSend(std), newHealth(), newVersion(std),
+	)
+	return root
+}
+
+func usageError(cmd *cobra.Command, err error) error {
+	return &exitError{exitUsage, fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+}
+
+// usageArgs makes a mistake in the arguments a usage error.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError(cmd, err)
+		}
+		return nil
+	}
+}

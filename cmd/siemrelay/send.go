@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/siemrelay/siemrelay/internal/sender"
+	"github.com/siemrelay/siemrelay/mappings"
+)
+
+func newSend(std streams) *cobra.Command {
+	s := &sending{std: std}
+	cmd := &cobra.Command{
+		Use:   "send --url URL [FILE…]",
+		Short: "Deliver webhooks as Defense.com does",
+		Long: `Posts webhook bodies as Defense.com's sender does: HTTPS, basic authentication, a
+new connection for each, and up to five retries, about 1, 2, 3, 4 and 5 minutes
+apart, when the answer is not 2xx. Without a file it sends its built-in examples,
+one of every kind (--sample picks some). A file holds one JSON object, an array of
+objects, or objects one after the other (NDJSON), the webhook history of a
+Defense.com account for example; "-" is standard input.
+
+The password comes from --password-file or $SIEMRELAY_SEND_PASSWORD.
+
+  siemrelay send --url https://siem.example.com:8443/webhooks/defense \
+      --username defense --password-file /etc/siemrelay/webhook-password
+
+Exit codes: 0 all were accepted, 1 some were not.`,
+		RunE: func(cmd *cobra.Command, files []string) error { return s.run(cmd.Context(), files) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.o.URL, "url", "", "`URL` of the webhook")
+	f.StringVar(&s.o.Username, "username", "", "`NAME` for basic authentication")
+	f.StringVar(&s.passwordFile, "password-file", "", "`FILE` with the password")
+	f.StringVar(&s.caFile, "ca-file", "", "`FILE` (PEM) with a certificate to trust, for a self-signed one")
+	f.BoolVar(&s.insecure, "insecure-skip-verify", false, "don't check the certificate: anybody on the way can read the password")
+	f.IntVar(&s.o.Retries, "retries", sender.MaxRetries, "`NUMBER` of retries")
+	f.Float64Var(&s.o.Speed, "speed", 1, "`FACTOR` that shortens the waits: 60 makes a minute a second")
+	f.DurationVar(&s.o.Timeout, "timeout", 30*time.Second, "`TIME` that one attempt may take")
+	f.BoolVar(&s.test, "test", false, "mark them as tests (siemrelay_test: true), which page nobody")
+	f.StringSliceVar(&s.samples, "sample", nil, "`NAMES` of built-in examples to send, any part of the name will do")
+	f.BoolVar(&s.list, "list-samples", false, "list the built-in examples and send nothing")
+	cmd.MarkFlagsMutuallyExclusive("ca-file", "insecure-skip-verify")
+	return cmd
+}
+
+type sending struct {
+	std                  streams
+	o                    sender.Options
+	passwordFile, caFile string
+	insecure, test, list bool
+	samples              []string
+
+	sender           *sender.Sender
+	accepted, failed int
+}
+
+func (s *sending) run(ctx context.Context, files []string) error {
+	chosen, err := chooseSamples(s.samples)
+	if err != nil {
+		return err
+	}
+	if s.list {
+		for _, sample := range chosen {
+			fmt.Fprintln(s.std.out, sample.Name)
+		}
+		return nil
+	}
+	if err := s.prepare(files); err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		for _, sample := range chosen {
+			s.deliver(ctx, sample.Name, sample.Body)
+		}
+	} else if err := eachWebhook(files, s.std.in, func(place string, body []byte) error {
+		s.deliver(ctx, place, body)
+		return ctx.Err()
+	}); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.std.out, "%d webhooks accepted, %d not\n", s.accepted, s.failed)
+	if s.failed > 0 {
+		return fmt.Errorf("%d webhooks were not accepted", s.failed)
+	}
+	return ctx.Err()
+}
+
+func (s *sending) prepare(files []string) error {
+	usage := func(format string, args ...any) error { return &exitError{exitUsage, fmt.Errorf(format, args...)} }
+	switch {
+	case s.o.URL == "":
+		return usage("--url is missing: the webhook's URL, as https://siem.example.com:8443/webhooks/defense")
+	case len(files) > 0 && len(s.samples) > 0:
+		return usage("--sample and files don't go together")
+	case s.o.Retries < 0:
+		return usage("--retries %d: it must be 0 or more", s.o.Retries)
+	case s.o.Speed < 1:
+		return usage("--speed %v: it must be 1 or more", s.o.Speed)
+	case s.o.Timeout <= 0:
+		return usage("--timeout %v: it must be more than 0", s.o.Timeout)
+	}
+	s.o.Password = os.Getenv("SIEMRELAY_SEND_PASSWORD")
+	if s.passwordFile != "" {
+		b, err := os.ReadFile(s.passwordFile)
+		if err != nil {
+			return fmt.Errorf("read password: %w", err)
+		}
+		s.o.Password = strings.TrimRight(string(b), "\r\n")
+	}
+	if s.o.Username != "" && s.o.Password == "" {
+		return usage("--username needs a password: --password-file, or $SIEMRELAY_SEND_PASSWORD")
+	}
+	s.o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: s.insecure} //nolint:gosec // a flag that says so
+	if s.caFile != "" {
+		pem, err := os.ReadFile(s.caFile)
+		if err != nil {
+			return fmt.Errorf("read --ca-file: %w", err)
+		}
+		s.o.TLS.RootCAs = x509.NewCertPool()
+		if !s.o.TLS.RootCAs.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("read --ca-file %s: no PEM certificate in it", s.caFile)
+		}
+	}
+	s.o.Retrying = func(last sender.Attempt, wait time.Duration) {
+		fmt.Fprintf(s.std.err, "  %s; trying again in %v\n", last, wait.Round(time.Millisecond))
+	}
+	var err error
+	if s.sender, err = sender.New(s.o); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	return nil
+}
+
+// chooseSamples returns the built-in examples whose name has one of the parts,
+// all of them if there is none.
+func chooseSamples(parts []string) ([]mappings.Sample, error) {
+	all := mappings.Samples()
+	if len(parts) == 0 {
+		return all, nil
+	}
+	var chosen []mappings.Sample
+	for _, part := range parts {
+		before := len(chosen)
+		for _, sample := range all {
+			if strings.Contains(sample.Name, part) {
+				chosen = append(chosen, sample)
+			}
+		}
+		if len(chosen) == before {
+			return nil, &exitError{exitUsage, fmt.Errorf("--sample %q: no built-in example has that in its name, see --list-samples", part)}
+		}
+	}
+	return chosen, nil
+}
+
+// deliver sends one webhook and reports its answer.
+func (s *sending) deliver(ctx context.Context, name string, body []byte) {
+	if s.test {
+		body = markAsTest(body)
+	}
+	attempts := s.sender.Send(ctx, body)
+	last := attempts[len(attempts)-1]
+	word := "accepted"
+	if last.Accepted() {
+		s.accepted++
+	} else {
+		s.failed++
+		word = "NOT ACCEPTED"
+	}
+	var took time.Duration
+	for _, a := range attempts {
+		took += a.Took
+	}
+	tries := "1 attempt"
+	if len(attempts) > 1 {
+		tries = fmt.Sprintf("%d attempts", len(attempts))
+	}
+	io.WriteString(s.std.out, strings.ToValidUTF8(fmt.Sprintf("%-38s %-12s %s, %v: %s\n", name, word, tries, took.Round(time.Millisecond), last), "\uFFFD"))
+}
+
+// markAsTest adds the key that makes a webhook a test event. A body that is no
+// object is left as it is, for the receiver to refuse.
+func markAsTest(body []byte) []byte {
+	object, ok := bytes.CutPrefix(bytes.TrimSpace(body), []byte("{"))
+	if !ok {
+		return body
+	}
+	mark := `{"siemrelay_test":true,`
+	if bytes.HasPrefix(bytes.TrimSpace(object), []byte("}")) {
+		mark = `{"siemrelay_test":true`
+	}
+	return append([]byte(mark), object...)
+}
