@@ -1,6 +1,8 @@
 package normalize_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -10,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/siemrelay/siemrelay/mappings"
+	"github.com/siemrelay/siemrelay/normalize"
 )
 
 const mappingPage = "../docs/mapping.md"
@@ -82,14 +85,14 @@ func generatedParts(t *testing.T) map[string]string {
 		sections[root.Content[0].Content[i].Value] = root.Content[0].Content[i+1]
 	}
 	grade := []string{"severity", "cef", "syslog", "vulnerability"}
-	document, err := os.ReadFile("testdata/golden/sample-01-threat-create/expected.ecs.json")
-	if err != nil {
+	var e normalize.Event
+	builtin(t).Event(&e, rawOf(mappings.Samples()[0].Body))
+	var document bytes.Buffer
+	if err := json.Indent(&document, encoder(t, "ecs", normalize.EncoderOptions{EventOriginal: true})(nil, &e), "", "  "); err != nil {
 		t.Fatal(err)
 	}
-	line, err := os.ReadFile("testdata/golden/sample-02-ticket-note/expected.cef")
-	if err != nil {
-		t.Fatal(err)
-	}
+	builtin(t).Event(&e, rawOf(mappings.Samples()[1].Body))
+	line := encoder(t, "cef", normalize.EncoderOptions{})(nil, &e)
 	return map[string]string{
 		"record_types": wordTable("`record_type`", "kind", sections["record_types"]),
 		"triggers":     wordTable("`trigger_action`", "what happened", sections["triggers"]),
@@ -101,8 +104,8 @@ func generatedParts(t *testing.T) map[string]string {
 			wordTable("`state` of a ticket", "`status`", sections["ticket_states"]),
 		"sources": "| `type` | label | `event.category` | `event.type` |\n|---|---|---|---|\n" +
 			rows(sections["sources"], []string{"label", "category", "type"}),
-		"ecs": "```json\n" + string(document) + "```\n",
-		"cef": "```\n" + string(line) + "```\n",
+		"ecs": "```json\n" + document.String() + "\n```\n",
+		"cef": "```\n" + string(line) + "\n```\n",
 	}
 }
 

@@ -130,8 +130,8 @@ func (e *Event) reset(raw Raw) {
 	e.facts.timestamp = e.facts.received
 }
 
-// minimal makes e the event of a body that could not be read or mapped. It looks
-// at nothing but raw's envelope.
+// minimal makes e the event of a body that could not be read or mapped. It needs
+// nothing but raw, not even a Mapping; the severity is that of an unknown risk.
 func (e *Event) minimal(raw Raw) {
 	e.reset(raw)
 	e.setKind(kindOther)
@@ -140,7 +140,7 @@ func (e *Event) minimal(raw Raw) {
 	e.facts.message = e.Action
 	e.setGrade(grade{severity: 47, cef: 5, syslog: 4})
 	e.setKey()
-	e.Tags = append(e.Tags[:0], "defensecom-other", "forwarded", tagMappingError)
+	e.tag(tagMappingError)
 	if !utf8.Valid(raw.Body) {
 		e.tag(tagInvalidUTF8)
 	}
@@ -172,10 +172,10 @@ func (e *Event) setIdentity() {
 		e.RecordID = f.texts[fieldID]
 	}
 	if f.texts[fieldID] == "" {
-		e.tagWord("id", "", false)
+		e.tag("defensecom_missing_id")
 	}
 	if e.Company == "" {
-		e.tagWord("company", "", false)
+		e.tag("defensecom_missing_company")
 	}
 }
 
@@ -184,7 +184,7 @@ func (e *Event) setMessage(title string) {
 	e.facts.message = title
 	if title == "" {
 		e.facts.message = e.Action
-		e.tagWord("title", "", false)
+		e.tag("defensecom_missing_title")
 	}
 }
 

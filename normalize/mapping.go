@@ -184,7 +184,7 @@ func (m *Mapping) other(e *Event) {
 	e.Action = p.compose(kindOther, "-", slug(f.texts[fieldTrigger]))
 	f.code = codeOther
 	if f.texts[fieldTrigger] == "" {
-		e.tagWord("trigger", "", false)
+		e.tag("defensecom_missing_trigger")
 	}
 
 	name := fieldTitle
