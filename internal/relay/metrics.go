@@ -1,0 +1,130 @@
+package relay
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Metrics are the counters of all relays, with the label output.
+type Metrics struct {
+	delivered *prometheus.CounterVec
+	batches   *prometheus.CounterVec
+	retries   *prometheus.CounterVec
+	state     *prometheus.GaugeVec
+	success   *prometheus.GaugeVec
+	events    *prometheus.HistogramVec
+	bytes     *prometheus.HistogramVec
+	duration  *prometheus.HistogramVec
+}
+
+// NewMetrics makes the metrics, once for a process, and registers them with reg
+// unless that is nil.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	f := promauto.With(reg)
+	output := []string{"output"}
+	return &Metrics{
+		delivered: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "siemrelay_output_delivered_events_total",
+			Help: "Events that the output called safe with the receiver.",
+		}, output),
+		batches: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "siemrelay_output_batches_total",
+			Help: "Batches of which every event was delivered and the cursor saved.",
+		}, output),
+		retries: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "siemrelay_output_retries_total",
+			Help: "Tries that must be repeated, in whole or in part, by reason.",
+		}, []string{"output", "reason"}),
+		state: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "siemrelay_output_state",
+			Help: "1 for the state that the output is in: ok, retrying, or paused until somebody acts.",
+		}, []string{"output", "state"}),
+		success: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "siemrelay_output_last_success_timestamp_seconds",
+			Help: "When an event was last delivered, in Unix time; 0 if none was since the start.",
+		}, output),
+		events: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "siemrelay_output_batch_events",
+			Help:    "Events in a batch.",
+			Buckets: prometheus.ExponentialBuckets(1, 4, 8), // to 16,384
+		}, output),
+		bytes: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "siemrelay_output_batch_bytes",
+			Help:    "Bytes of encoded events in a batch.",
+			Buckets: prometheus.ExponentialBuckets(1<<10, 4, 9), // 1 KiB to 64 MiB
+		}, output),
+		duration: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "siemrelay_output_send_duration_seconds",
+			Help:    "Time that one try to send took, whatever came of it.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9), // to 65 s
+		}, output),
+	}
+}
+
+// meters are the metrics of one output.
+type meters struct {
+	delivered, batches prometheus.Counter
+	retries            map[reason]prometheus.Counter
+	states             map[string]prometheus.Gauge
+	success            prometheus.Gauge
+	events, bytes      prometheus.Observer
+	duration           prometheus.Observer
+}
+
+// The values of the label state.
+const (
+	stateOK       = "ok"
+	stateRetrying = "retrying"
+	statePaused   = "paused"
+)
+
+// of returns the metrics of one output, all of them there from the start.
+func (m *Metrics) of(output string) meters {
+	o := meters{
+		delivered: m.delivered.WithLabelValues(output),
+		batches:   m.batches.WithLabelValues(output),
+		retries:   map[reason]prometheus.Counter{},
+		states:    map[string]prometheus.Gauge{},
+		success:   m.success.WithLabelValues(output),
+		events:    m.events.WithLabelValues(output),
+		bytes:     m.bytes.WithLabelValues(output),
+		duration:  m.duration.WithLabelValues(output),
+	}
+	for _, r := range reasons() {
+		o.retries[r] = m.retries.WithLabelValues(output, string(r))
+	}
+	for _, s := range []string{stateOK, stateRetrying, statePaused} {
+		o.states[s] = m.state.WithLabelValues(output, s)
+	}
+	o.state("")
+	return o
+}
+
+// state sets the state that follows from what is wrong, "" being nothing.
+func (m meters) state(why reason) {
+	now := stateRetrying
+	switch {
+	case why == "":
+		now = stateOK
+	case why.pauses():
+		now = statePaused
+	}
+	for s, gauge := range m.states {
+		if s == now {
+			gauge.Set(1)
+		} else {
+			gauge.Set(0)
+		}
+	}
+}
+
+func (m meters) done(n int) {
+	if n > 0 {
+		m.delivered.Add(float64(n))
+		m.success.SetToCurrentTime()
+	}
+}
+
+func (m meters) sent(began time.Time) { m.duration.Observe(time.Since(began).Seconds()) }

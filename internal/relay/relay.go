@@ -1,0 +1,235 @@
+// Package relay moves events from the spool to one output: read, normalise,
+// encode, send in batches, send again what failed, remember how far it came.
+//
+//	Source.Next --batch.go--> Output.Send --delivery.go--> Source.Commit
+//	                  ^-- waits and what is said of them: backoff.go, trouble.go
+//
+// It guarantees that a batch is finished before the next is read and the cursor
+// moves: every event is delivered at least once, events of one record in the order
+// of their acceptance, and after a crash at most the batch in hand is sent again.
+// No outcome of a Send, no panic in it and no error of the disk ends the loop or
+// lets the cursor pass an event. Until there are dead letters, an event that the
+// output refuses for good stays pending and holds the cursor: the output is
+// paused, says so, and the event is tried again at least every 30 seconds. The
+// other events of its batch are delivered, but for later ones of the same record.
+//
+// It refuses to know formats, destinations and the spool's files, and it has no
+// goroutine of its own besides the caller of Run.
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/siemrelay/siemrelay/normalize"
+	"github.com/siemrelay/siemrelay/outputs"
+)
+
+// Source is the spool as one output sees it: accepted events in order, and a
+// cursor. One goroutine uses it.
+type Source interface {
+	// Next returns the next event; ok is false if there is none yet. It does not
+	// wait. raw is valid until the next call. After an error the call may be repeated.
+	Next() (raw normalize.Raw, ok bool, err error)
+	// Ready returns a channel that is closed once Next has an event, which may be
+	// already.
+	Ready() <-chan struct{}
+	// Commit makes durable that every event before the sequence next is settled.
+	// After an error the call may be repeated.
+	Commit(next uint64) error
+}
+
+// Batch says when a batch is complete: as soon as one limit is reached.
+type Batch struct {
+	// MaxEvents is the most events, at least 1.
+	MaxEvents int
+	// MaxBytes is the most bytes of encoded events, at least 1. One event that is
+	// larger goes alone.
+	MaxBytes int
+	// MaxWait is how long the first event of a batch waits for others; 0 sends what
+	// there is.
+	MaxWait time.Duration
+}
+
+// Retry is the limit of the random wait before a retry: Min before the first,
+// doubling up to Max.
+type Retry struct{ Min, Max time.Duration }
+
+// Options are all that a relay needs.
+type Options struct {
+	// Name is the output's name, in log lines and metrics.
+	Name    string
+	Source  Source
+	Mapping *normalize.Mapping
+	// Encode writes an event in the output's format.
+	Encode normalize.Encoder
+	// Namespace is the data_stream.namespace of each message.
+	Namespace string
+	// Output is used by Run alone; the caller closes it after Run has returned.
+	Output outputs.Output
+	Batch  Batch
+	Retry  Retry
+	// Grace is how long, after the end of Run's context, a batch that was already
+	// read may take to be sent and committed. Zero is 5 s.
+	Grace time.Duration
+	// Logger gets outages and refusals. Nil discards.
+	Logger *slog.Logger
+	// Metrics are shared by all relays. Nil counts for nobody.
+	Metrics *Metrics
+	// Rand returns a number in [0,1) for the waits. Nil is math/rand.
+	Rand func() float64
+}
+
+const defaultGrace = 5 * time.Second
+
+func (o *Options) validate() error {
+	var errs []error
+	for _, c := range []struct {
+		wrong bool
+		text  string
+	}{
+		{o.Name == "", "name is missing"},
+		{o.Source == nil, "source is missing"},
+		{o.Mapping == nil, "mapping is missing"},
+		{o.Encode == nil, "encoder is missing"},
+		{o.Output == nil, "output is missing"},
+		{o.Batch.MaxEvents < 1, fmt.Sprintf("batch max events %d must be at least 1", o.Batch.MaxEvents)},
+		{o.Batch.MaxBytes < 1, fmt.Sprintf("batch max bytes %d must be at least 1", o.Batch.MaxBytes)},
+		{o.Batch.MaxWait < 0, fmt.Sprintf("batch max wait %v must not be negative", o.Batch.MaxWait)},
+		{o.Retry.Min <= 0, fmt.Sprintf("retry min %v must be positive", o.Retry.Min)},
+		{o.Retry.Max < o.Retry.Min, fmt.Sprintf("retry max %v must be at least retry min %v", o.Retry.Max, o.Retry.Min)},
+		{o.Grace < 0, fmt.Sprintf("grace %v must not be negative", o.Grace)},
+	} {
+		if c.wrong {
+			errs = append(errs, fmt.Errorf("make relay %q: %s", o.Name, c.text))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Relay is the loop of one output.
+type Relay struct {
+	Options
+	meters  meters
+	trouble trouble
+	backoff backoff
+
+	batch    batch
+	delivery delivery
+	event    normalize.Event
+	// raw is an event that was read and is in no batch yet, if held is set.
+	raw  normalize.Raw
+	held bool
+}
+
+// New makes a relay. The error is about the options.
+func New(o Options) (*Relay, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	if o.Grace == 0 {
+		o.Grace = defaultGrace
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.Logger = o.Logger.With("output", o.Name)
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Float64
+	}
+	m := o.Metrics.of(o.Name)
+	return &Relay{
+		Options: o,
+		meters:  m,
+		trouble: trouble{log: o.Logger, meters: m, said: map[reason]time.Time{}},
+		backoff: backoff{Retry: o.Retry, rand: o.Rand},
+	}, nil
+}
+
+// Run relays events until ctx ends, and then returns nil. From that moment on it
+// reads nothing more and waits for nothing more; the batch in hand has Options.Grace
+// to be sent and committed. It is called once.
+func (r *Relay) Run(ctx context.Context) error {
+	grace, stop := withGrace(ctx, r.Grace)
+	defer stop()
+	for ctx.Err() == nil {
+		if !r.gather(ctx) {
+			break
+		}
+		next := r.batch.next()
+		if !r.deliver(ctx, grace) || !r.commit(ctx, next) {
+			break
+		}
+	}
+	return nil
+}
+
+// withGrace returns a context that ends by the given time after ctx does. Its
+// goroutine runs from the end of ctx until stop is called.
+func withGrace(ctx context.Context, grace time.Duration) (_ context.Context, stop func()) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	unlink := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-late.Done():
+		}
+	})
+	return late, func() {
+		unlink()
+		cancel()
+	}
+}
+
+// commit makes durable that everything before next is settled. It reports false if
+// that was not possible before ctx ended.
+func (r *Relay) commit(ctx context.Context, next uint64) bool {
+	for {
+		err := r.save(next)
+		if err == nil {
+			r.settled()
+			r.meters.batches.Inc()
+			return true
+		}
+		if !r.wait(ctx, reasonCommit, err) {
+			return false
+		}
+	}
+}
+
+func (r *Relay) save(next uint64) (err error) {
+	defer caught("save the cursor", &err)
+	if err := r.Source.Commit(next); err != nil {
+		return fmt.Errorf("save the cursor: %w", err)
+	}
+	return nil
+}
+
+// settled ends the trouble that there was with the step that is now done.
+func (r *Relay) settled() {
+	r.trouble.over()
+	r.backoff.reset()
+}
+
+// wait says what is wrong and waits before the next try. It reports false, without
+// waiting any longer, when ctx ends.
+func (r *Relay) wait(ctx context.Context, why reason, err error) bool {
+	r.trouble.failed(why, err)
+	timer := time.NewTimer(r.backoff.next(why, outputs.RetryAfter(err)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
