@@ -52,7 +52,7 @@ func (p *bodies) release(b *body) {
 	p.budget.give(b.reserved)
 	b.reserved = 0
 	b.arrival = arrival{}
-	if cap(b.bytes) > smallBody {
+	if cap(b.bytes) > smallBody+1 {
 		return // a rare large body must not stay in memory for ever
 	}
 	b.bytes = b.bytes[:0]
@@ -91,10 +91,10 @@ func (p *bodies) fill(b *body, src io.Reader, expected int64) outcome {
 		return tooBusy
 	}
 	for {
+		if len(b.bytes) > smallBody && b.reserved == 0 && !p.reserve(b, p.max) {
+			return tooBusy
+		}
 		if len(b.bytes) == cap(b.bytes) {
-			if len(b.bytes) >= smallBody && b.reserved == 0 && !p.reserve(b, p.max) {
-				return tooBusy
-			}
 			b.grow(limit)
 		}
 		n, err := src.Read(b.bytes[len(b.bytes):cap(b.bytes)])
@@ -119,8 +119,12 @@ func (p *bodies) reserve(b *body, n int64) bool {
 	return true
 }
 
-// grow doubles the capacity of b, up to limit.
+// grow doubles the capacity of b, up to limit, and up to one byte more than a
+// small body has as long as nothing is reserved.
 func (b *body) grow(limit int64) {
+	if b.reserved == 0 {
+		limit = min(limit, smallBody+1)
+	}
 	size := min(2*int64(cap(b.bytes)), max(limit, int64(cap(b.bytes))+1))
 	bigger := make([]byte, len(b.bytes), size)
 	copy(bigger, b.bytes)

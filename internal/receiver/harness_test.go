@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -283,4 +284,9 @@ func (p pair) client() *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(p.cert)
 	return &tls.Config{RootCAs: roots, ServerName: "relay.example.com"}
+}
+
+// basic is the token of a Basic login.
+func basic(user, password string) string {
+	return base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
 }

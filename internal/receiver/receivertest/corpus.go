@@ -167,7 +167,10 @@ func (g *Generator) generate() ([]byte, error) {
 	var out bytes.Buffer
 	var to io.Writer = &out
 	if g.Gzip {
-		z := gzip.NewWriter(&out)
+		z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+		if err != nil {
+			return nil, err
+		}
 		defer z.Close()
 		to = z
 	}
@@ -274,7 +277,7 @@ func (t Target) expand(text string) (string, error) {
 		"$AUTH_LOWER_SCHEME": "basic " + basic(t.Username, t.Password),
 		"$AUTH_BADUSER":      "Basic " + basic("x"+t.Username, t.Password),
 		"$AUTH_BADPASS":      "Basic " + basic(t.Username, t.Password+"x"),
-		"$AUTH_SHORTPASS":    "Basic " + basic(t.Username, t.Password[:len(t.Password)-1]),
+		"$AUTH_SHORTPASS":    "Basic " + basic(t.Username, t.Password[:max(len(t.Password)-1, 0)]),
 		"$AUTH_UPPERUSER":    "Basic " + basic(strings.ToUpper(t.Username), t.Password),
 		"$AUTH_NOPASS":       "Basic " + basic(t.Username, ""),
 		"$PATH":              t.Path,

@@ -36,6 +36,7 @@ type Delivery struct {
 	Header   http.Header   // of the first final answer
 	Body     string        // of the first final answer
 	Closed   bool          // the server closed the connection
+	Garbled  bool          // bytes came that are no answer
 	Elapsed  time.Duration // to the first final answer, or to the end
 }
 
@@ -59,6 +60,9 @@ func (c *Case) Problem(d Delivery) string {
 	}
 	if c.Check.Smuggled != nil && len(c.ExpectStatuses) == 0 && len(d.Statuses) > 1 {
 		return fmt.Sprintf("answers %d: something behind the request was executed", d.Statuses)
+	}
+	if d.Garbled {
+		return "there are bytes that are no answer"
 	}
 	if c.Check.Closed && !d.Closed {
 		return "the connection was not closed"
@@ -156,13 +160,18 @@ func (c *Case) readAnswers(conn net.Conn) Delivery {
 		request.Method = http.MethodHead
 	}
 	for {
-		answer, err := http.ReadResponse(in, request)
-		if err != nil {
+		if _, err := in.Peek(1); err != nil {
 			var timeout net.Error
 			d.Closed = !errors.As(err, &timeout) || !timeout.Timeout()
 			return d
 		}
-		body, _ := io.ReadAll(answer.Body) // what there is of it is looked at
+		answer, err := http.ReadResponse(in, request)
+		if err != nil {
+			d.Garbled = true
+			return d
+		}
+		body, err := io.ReadAll(answer.Body)
+		d.Garbled = d.Garbled || err != nil
 		if answer.StatusCode < 200 {
 			d.Interim = append(d.Interim, answer.StatusCode)
 			continue
