@@ -198,7 +198,7 @@ func TestDeclaredLengthTakesNoMemory(t *testing.T) {
 		return d.metric(t, "siemrelay_receiver_inflight_body_bytes") == connections*receiver.DefaultMaxBody
 	})
 	d.mustAccept(t) // small bodies need nothing of what is reserved
-	for range 30 { // that the server has read all there is can't be seen from here
+	for range 30 {  // that the server has read all there is can't be seen from here
 		if grown := heap() - before; grown > connections*receiver.DefaultMaxBody/4 {
 			t.Fatalf("the heap grew by %d bytes", grown)
 		}
