@@ -90,11 +90,11 @@ func (e *NotReady) Unwrap() error { return e.Err }
 type Status uint8
 
 const (
-	// Done: the message is safe with the receiver.
+	// Done says that the message is safe with the receiver.
 	Done Status = iota
-	// Retry: the message was not taken, and may be later.
+	// Retry says that the message was not taken, and may be later.
 	Retry
-	// Refused: the receiver will never take this message.
+	// Refused says that the receiver will never take this message.
 	Refused
 )
 

@@ -40,29 +40,26 @@ func texts(m *outputs.Message) [7]*string {
 }
 
 // add adds the event whose body was appended to b.bodies from the offset start on.
-// Until seal only the lengths of the message's texts and body count.
+// Until seal only the lengths of the message's texts count.
 func (b *batch) add(e *normalize.Event, namespace string, start int) {
 	b.msgs = append(b.msgs, outputs.Message{
 		ID: e.ID, Key: e.Key, Kind: e.Kind, Company: e.Company, Namespace: namespace,
 		Dataset: e.Dataset, EventKind: e.EventKind, Trigger: e.Trigger,
 		Accepted: e.Accepted, Sequence: e.Sequence, SyslogSeverity: e.SyslogSeverity,
-		Body: b.bodies[start:],
+		Body: b.bodies[start:len(b.bodies):len(b.bodies)],
 	})
 	for _, s := range texts(&b.msgs[len(b.msgs)-1]) {
 		b.texts = append(b.texts, *s...)
 	}
 }
 
-// seal points every message at its own texts and body, once the buffers grow no more.
+// seal gives every message its own texts, once there are no more.
 func (b *batch) seal() {
-	text, body := string(b.texts), b.bodies
+	text := string(b.texts)
 	for i := range b.msgs {
-		m := &b.msgs[i]
-		for _, s := range texts(m) {
+		for _, s := range texts(&b.msgs[i]) {
 			*s, text = text[:len(*s)], text[len(*s):]
 		}
-		n := len(m.Body)
-		m.Body, body = body[:n:n], body[n:]
 	}
 }
 
@@ -71,9 +68,9 @@ func (b *batch) seal() {
 // there was one.
 func (r *Relay) gather(ctx context.Context) bool {
 	b := &r.batch
-	b.reset(2 * r.Batch.MaxBytes)
+	b.reset(2 * r.o.Batch.MaxBytes)
 	var complete time.Time
-	for ctx.Err() == nil && len(b.msgs) < r.Batch.MaxEvents {
+	for ctx.Err() == nil && len(b.msgs) < r.o.Batch.MaxEvents {
 		got, err := r.take()
 		if err != nil && len(b.msgs) > 0 || got == noRoom {
 			break
@@ -90,7 +87,7 @@ func (r *Relay) gather(ctx context.Context) bool {
 		}
 		r.settled()
 		if got == taken && len(b.msgs) == 1 {
-			complete = time.Now().Add(r.Batch.MaxWait)
+			complete = time.Now().Add(r.o.Batch.MaxWait)
 		}
 		if got == nothing && !r.more(ctx, complete) {
 			break
@@ -114,7 +111,7 @@ func (r *Relay) more(ctx context.Context, complete time.Time) bool {
 		timeout = timer.C
 	}
 	select {
-	case <-r.Source.Ready():
+	case <-r.o.Source.Ready():
 		return true
 	case <-timeout:
 		return false
@@ -142,17 +139,17 @@ func (r *Relay) take() (got, error) {
 	}
 	b := &r.batch
 	start := len(b.bodies)
-	if err := r.encode(r.Mapping); err != nil {
+	if err := r.encode(r.o.Mapping); err != nil {
 		r.trouble.note(reasonEncode, "event can't be written in full; it is sent in its minimal form", fmt.Errorf("event %s: %w", r.raw.ID, err))
 		if err := r.encode(nil); err != nil {
 			return nothing, fmt.Errorf("event %s: %w", r.raw.ID, err)
 		}
 	}
-	if len(b.msgs) > 0 && len(b.bodies) > r.Batch.MaxBytes {
+	if len(b.msgs) > 0 && len(b.bodies) > r.o.Batch.MaxBytes {
 		b.bodies = b.bodies[:start]
 		return noRoom, nil
 	}
-	b.add(&r.event, r.Namespace, start)
+	b.add(&r.event, r.o.Namespace, start)
 	r.held = false
 	return taken, nil
 }
@@ -160,7 +157,7 @@ func (r *Relay) take() (got, error) {
 // read holds the next event of the source, if there is one.
 func (r *Relay) read() (err error) {
 	defer caught("read the spool", &err)
-	r.raw, r.held, err = r.Source.Next()
+	r.raw, r.held, err = r.o.Source.Next()
 	if err != nil {
 		r.held = false
 		return fmt.Errorf("read the spool: %w", err)
@@ -174,6 +171,6 @@ func (r *Relay) read() (err error) {
 func (r *Relay) encode(m *normalize.Mapping) (err error) {
 	defer caught("encode", &err)
 	m.Event(&r.event, r.raw)
-	r.batch.bodies = r.Encode(r.batch.bodies, &r.event)
+	r.batch.bodies = r.o.Encode(r.batch.bodies, &r.event)
 	return nil
 }

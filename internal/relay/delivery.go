@@ -1,9 +1,11 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/siemrelay/siemrelay/outputs"
@@ -13,32 +15,31 @@ import (
 //
 // The messages lie in parts on a stack, the earliest on top, and what must be sent
 // again goes back there. So no message is sent before the earlier ones of its
-// record are settled or refused; and one behind a refused message of its record
-// waits with it.
+// record are settled. When a message is refused, what is left of its record waits
+// with it for the next round.
 type delivery struct {
 	todo [][]outputs.Message
 	// stuck are the messages that were refused in this round, and those that wait
-	// behind them; stuckKeys are their records.
+	// with them; stuckKeys are their records.
 	stuck     []outputs.Message
 	stuckKeys map[string]bool
 	refused   int   // how many of stuck were refused themselves
 	why       error // why the first of them was
 	// spare was the stuck of the round before; its array holds this round's parts.
 	spare []outputs.Message
-	// put are the records of messages to be sent again, while one answer is read.
-	put map[string]bool
 }
 
 func (d *delivery) begin(msgs []outputs.Message) {
 	d.todo = append(d.todo[:0], msgs)
 	d.clearRound()
 	if d.stuckKeys == nil {
-		d.stuckKeys, d.put = map[string]bool{}, map[string]bool{}
+		d.stuckKeys = map[string]bool{}
 	}
 }
 
-// again begins the next round with what was stuck in the last.
+// again begins the next round with what was stuck in the last, in order.
 func (d *delivery) again() {
+	slices.SortFunc(d.stuck, func(a, b outputs.Message) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	d.todo = append(d.todo[:0], d.stuck)
 	d.stuck, d.spare = d.spare, d.stuck
 	d.clearRound()
@@ -65,7 +66,7 @@ func (d *delivery) next() []outputs.Message {
 	return nil
 }
 
-// holdBack moves the messages that must wait behind a refused one out of part.
+// holdBack moves the messages that must wait with a refused one out of part.
 func (d *delivery) holdBack(part []outputs.Message) []outputs.Message {
 	free := part[:0]
 	for _, m := range part {
@@ -126,15 +127,12 @@ func (d *delivery) settle(part []outputs.Message, err error) (done int, why reas
 	return 0, why
 }
 
-// settleEach is settle for a batch whose messages have outcomes of their own. A
-// message that was refused behind one of the same record that is sent again is
-// sent again with it: it will be refused again, in its turn.
+// settleEach is settle for a batch whose messages have outcomes of their own.
 func (d *delivery) settleEach(part []outputs.Message, p *outputs.Partial) (done int, why reason) {
 	if !wellFormed(p, len(part)) {
 		d.push(part)
 		return 0, reasonMalformed
 	}
-	clear(d.put)
 	again := part[:0]
 	for i, m := range part {
 		r := p.Results[i]
@@ -143,11 +141,10 @@ func (d *delivery) settleEach(part []outputs.Message, p *outputs.Partial) (done 
 			done++
 		case d.stuckKeys[m.Key]:
 			d.stuck = append(d.stuck, m)
-		case r.Status == outputs.Refused && !d.put[m.Key]:
+		case r.Status == outputs.Refused:
 			d.refuse(m, r.Err)
 		default:
 			again = append(again, m)
-			d.put[m.Key] = true
 			var notReady *outputs.NotReady
 			if errors.As(r.Err, &notReady) {
 				why = reasonNotReady
@@ -214,7 +211,7 @@ func (r *Relay) deliver(ctx, grace context.Context) bool {
 func (r *Relay) send(ctx context.Context, part []outputs.Message) (err error) {
 	defer caught("send", &err)
 	defer r.meters.sent(time.Now())
-	err = r.Output.Send(ctx, part)
+	err = r.o.Output.Send(ctx, part)
 	if err != nil {
 		// Everything that reads the error later relies on having been done once here:
 		// a nil pointer in it panics now, and is then an error like any other.

@@ -211,7 +211,7 @@ func (w *world) finished() bool { return w.cursor == uint64(len(w.raws))+1 }
 func (w *world) Close() error { return nil }
 
 // Send does what the plan says.
-func (w *world) Send(ctx context.Context, batch []outputs.Message) error {
+func (w *world) Send(_ context.Context, batch []outputs.Message) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.step(); err != nil {
@@ -340,12 +340,14 @@ func (w *world) run(m *normalize.Mapping) error {
 // and at most the unfinished batch by the next.
 func TestModel(t *testing.T) {
 	m := mapping(t)
-	rapid.Check(t, func(rt *rapid.T) {
-		p := drawPlan(rt)
-		var err error
-		synctest.Test(t, func(*testing.T) { err = newWorld(p).run(m) })
-		if err != nil {
-			rt.Fatal(err)
-		}
-	})
+	for range 20 { // 2,000 plans unless -rapid.checks says otherwise
+		rapid.Check(t, func(rt *rapid.T) {
+			p := drawPlan(rt)
+			var err error
+			synctest.Test(t, func(*testing.T) { err = newWorld(p).run(m) })
+			if err != nil {
+				rt.Fatal(err)
+			}
+		})
+	}
 }

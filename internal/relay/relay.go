@@ -113,7 +113,7 @@ func (o *Options) validate() error {
 
 // Relay is the loop of one output.
 type Relay struct {
-	Options
+	o       Options
 	meters  meters
 	trouble trouble
 	backoff backoff
@@ -146,7 +146,7 @@ func New(o Options) (*Relay, error) {
 	}
 	m := o.Metrics.of(o.Name)
 	return &Relay{
-		Options: o,
+		o:       o,
 		meters:  m,
 		trouble: trouble{log: o.Logger, meters: m, said: map[reason]time.Time{}},
 		backoff: backoff{Retry: o.Retry, rand: o.Rand},
@@ -157,7 +157,7 @@ func New(o Options) (*Relay, error) {
 // reads nothing more and waits for nothing more; the batch in hand has Options.Grace
 // to be sent and committed. It is called once.
 func (r *Relay) Run(ctx context.Context) error {
-	grace, stop := withGrace(ctx, r.Grace)
+	grace, stop := withGrace(ctx, r.o.Grace)
 	defer stop()
 	for ctx.Err() == nil {
 		if !r.gather(ctx) {
@@ -208,7 +208,7 @@ func (r *Relay) commit(ctx context.Context, next uint64) bool {
 
 func (r *Relay) save(next uint64) (err error) {
 	defer caught("save the cursor", &err)
-	if err := r.Source.Commit(next); err != nil {
+	if err := r.o.Source.Commit(next); err != nil {
 		return fmt.Errorf("save the cursor: %w", err)
 	}
 	return nil

@@ -73,64 +73,6 @@ func TestMessages(t *testing.T) {
 	})
 }
 
-func TestBatchByCount(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := start(t, newSource(events(25)...), &output{}, func(o *relay.Options) { o.Batch.MaxWait = time.Minute })
-		// A full batch goes at once; the rest waits for more.
-		r.wantSent(upTo(10), upTo(20)[10:])
-		r.wantCursor(21)
-		r.after(59 * time.Second)
-		r.wantCursor(21)
-		r.after(time.Second)
-		r.wantDelivered(upTo(25)...)
-		r.wantCursor(26)
-		r.end()
-	})
-}
-
-// TestBatchByBytes: the limit holds for the encoded bytes, and one event that is
-// larger goes alone.
-func TestBatchByBytes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		sizes := []int{0, 40, 40, 20, 30, 101, 10, 90, 1}
-		var raws []normalize.Raw
-		for i := 1; i < len(sizes); i++ {
-			raws = append(raws, event(i, "a", "x"))
-		}
-		r := start(t, newSource(raws...), &output{}, func(o *relay.Options) {
-			o.Batch.MaxBytes, o.Batch.MaxWait = 100, time.Minute
-			o.Encode = func(dst []byte, e *normalize.Event) []byte {
-				return append(dst, strings.Repeat("x", sizes[e.Sequence])...)
-			}
-		})
-		r.after(time.Minute)
-		r.wantSent([]uint64{1, 2, 3}, []uint64{4}, []uint64{5}, []uint64{6, 7}, []uint64{8})
-		r.wantCursor(9)
-		r.end()
-	})
-}
-
-// TestBatchByWait: the wait counts from the first event of a batch.
-func TestBatchByWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := start(t, newSource(), &output{}, func(o *relay.Options) { o.Batch.MaxWait = 10 * time.Second })
-		r.after(time.Hour)
-		r.source.add(event(1, "a", "x"))
-		r.after(6 * time.Second)
-		r.source.add(event(2, "a", "x"))
-		r.after(3 * time.Second)
-		r.wantSent()
-		r.after(time.Second)
-		r.wantSent([]uint64{1, 2})
-		r.source.add(event(3, "a", "x"))
-		r.after(9 * time.Second)
-		r.wantCursor(3)
-		r.after(time.Second)
-		r.wantSent([]uint64{1, 2}, []uint64{3})
-		r.end()
-	})
-}
-
 // TestNothingIsCommittedBeforeItIsSafe is what the whole program stands on.
 func TestNothingIsCommittedBeforeItIsSafe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -175,7 +117,7 @@ func TestCommitFails(t *testing.T) {
 		r.wantSent(upTo(3), []uint64{4})
 		r.wantCursor(5)
 		r.wantState("ok")
-		r.wantLines(1, "well again")
+		r.wantLines(1, `msg="delivery goes on" `)
 		r.end()
 	})
 }
@@ -203,7 +145,7 @@ func TestReadFails(t *testing.T) {
 		r.after(20 * time.Second)
 		r.wantSent([]uint64{1, 2}, []uint64{3, 4, 5})
 		r.wantState("ok")
-		r.wantLines(1, "well again")
+		r.wantLines(1, `msg="delivery goes on" `)
 		r.end()
 	})
 }
@@ -281,80 +223,6 @@ func TestEventThatCannotBeEncodedAtAll(t *testing.T) {
 		r.wantState("ok")
 		r.end()
 	})
-}
-
-// TestStop: at whatever it is doing, the relay stops at once or within its grace,
-// and the batch in hand is finished if that can be.
-func TestStop(t *testing.T) {
-	never := func(ctx context.Context, _ []outputs.Message) error {
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	slow := func(d time.Duration) func(context.Context, []outputs.Message) error {
-		return func(ctx context.Context, _ []outputs.Message) error {
-			select {
-			case <-time.After(d):
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	}
-	commitFails := func(s *source) {
-		s.commitErr = func() error { return errors.New("no space left on device") }
-	}
-	for name, c := range map[string]struct {
-		source *source
-		answer func(context.Context, []outputs.Message) error
-		wait   time.Duration // Batch.MaxWait
-		set    func(s *source)
-		takes  time.Duration
-		cursor uint64
-	}{
-		"while idle":                  {source: newSource(), cursor: 1},
-		"while a batch fills":         {source: newSource(events(2)...), wait: time.Hour, cursor: 3},
-		"while a send succeeds":       {source: newSource(events(12)...), answer: slow(2 * time.Second), takes: 2 * time.Second, cursor: 11},
-		"while a send hangs":          {source: newSource(events(2)...), answer: never, takes: 5 * time.Second, cursor: 1},
-		"while a send takes too long": {source: newSource(events(2)...), answer: slow(6 * time.Second), takes: 5 * time.Second, cursor: 1},
-		"while it waits to try again": {source: newSource(events(2)...), answer: fails(errors.New("down")), cursor: 1},
-		"while it is paused":          {source: newSource(events(2)...), answer: fails(&outputs.NotReady{Err: errors.New("login")}), cursor: 1},
-		"while a receiver wants rest": {source: newSource(events(2)...), answer: fails(&outputs.Wait{Err: errors.New("busy"), After: time.Hour}), cursor: 1},
-		"while the cursor is stuck":   {source: newSource(events(2)...), set: commitFails, cursor: 1},
-		"while a batch is in parts":   {source: newSource(events(4)...), answer: script(fails(outputs.ErrTooLarge), slow(2*time.Second), slow(2*time.Second)), takes: 4 * time.Second, cursor: 5},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c.source.more = make(chan struct{}) // of this bubble
-				if c.set != nil {
-					c.set(c.source)
-				}
-				r := start(t, c.source, &output{answer: c.answer}, func(o *relay.Options) { o.Batch.MaxWait = c.wait })
-				began := time.Now()
-				r.end()
-				if took := time.Since(began); took != c.takes {
-					t.Errorf("stopping took %v, want %v", took, c.takes)
-				}
-				r.wantCursor(c.cursor)
-			})
-		})
-	}
-}
-
-// TestStopBeforeStart: a relay whose context has ended does nothing.
-func TestStopBeforeStart(t *testing.T) {
-	o := &output{}
-	rl, err := relay.New(relay.Options{
-		Name: "test", Source: newSource(events(1)...), Mapping: mapping(t), Encode: encodeKey, Output: o,
-		Batch: relay.Batch{MaxEvents: 1, MaxBytes: 1}, Retry: relay.Retry{Min: 1, Max: 1},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := rl.Run(ctx); err != nil || len(o.sends) > 0 {
-		t.Errorf("Run returned %v and sent %v", err, o.sends)
-	}
 }
 
 // TestOutputsDoNotWaitForEachOther: two relays of one process, one of them stuck.

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,7 +39,7 @@ func (r reason) pauses() bool {
 	return r == reasonNotReady || r == reasonRefused || r == reasonEncode
 }
 
-// text is the log line at the start of trouble.
+// text says in the log what goes on.
 func (r reason) text() string {
 	switch r {
 	case reasonNotReady:
@@ -107,27 +108,27 @@ func (t *trouble) failed(why reason, err error) {
 }
 
 func (t *trouble) say(why reason, err error) {
-	list := append(attrs(why, err), "tries", t.tries)
+	list := append(attrs(why, why.text(), err), "tries", t.tries)
 	if t.tries > 1 {
 		list = append(list, "since", t.since)
 	}
+	level := slog.LevelWarn
 	if why.pauses() || why == reasonPanic {
-		t.log.Error(why.text(), list...)
-		return
+		level = slog.LevelError
 	}
-	t.log.Warn(why.text(), list...)
+	t.log.Log(context.Background(), level, "delivery is held up", list...)
 }
 
 // note mentions now and then what costs no wait.
 func (t *trouble) note(why reason, text string, err error) {
 	if last, before := t.said[why]; !before || time.Since(last) >= remindEvery {
 		t.said[why] = time.Now()
-		t.log.Warn(text, attrs(why, err)...)
+		t.log.Warn("delivery goes on, but should be looked at", attrs(why, text, err)...)
 	}
 }
 
-func attrs(why reason, err error) []any {
-	list := []any{"reason", string(why), "error", clip(err.Error())}
+func attrs(why reason, what string, err error) []any {
+	list := []any{"reason", string(why), "what", what, "error", clip(err.Error())}
 	var p *panicError
 	if errors.As(err, &p) {
 		list = append(list, "stack", p.stack)
@@ -141,7 +142,7 @@ func (t *trouble) over() {
 		return
 	}
 	if t.known {
-		t.log.Info("output is well again", "reason", string(t.now), "tries", t.tries, "lasted", time.Since(t.since).Round(time.Millisecond))
+		t.log.Info("delivery goes on", "reason", string(t.now), "tries", t.tries, "lasted", time.Since(t.since).Round(time.Millisecond))
 	}
 	t.now = ""
 	t.meters.state("")

@@ -37,7 +37,7 @@ func TestOutageIsLoggedOnce(t *testing.T) {
 		o.set(nil)
 		r.after(30 * time.Second)
 		r.wantLines(4, "")
-		r.wantLines(1, `msg="output is well again" output=test reason=not_ready`)
+		r.wantLines(1, `msg="delivery goes on" output=test reason=not_ready`)
 		r.wantLines(1, "lasted=13m")
 		r.end()
 	})

@@ -24,7 +24,8 @@ func (l *lines) join(batch []outputs.Message, prefix string) ([]byte, *outputs.P
 		l.buf = nil
 	}
 	var refused *outputs.Partial
-	buf := append(l.buf[:0], prefix...)
+	buf := l.buf[:0]
+	buf = append(buf, prefix...)
 	for i, m := range batch {
 		if bytes.IndexByte(m.Body, '\n') >= 0 || bytes.IndexByte(m.Body, '\r') >= 0 {
 			if refused == nil {

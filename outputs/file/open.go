@@ -129,7 +129,7 @@ func wholeLines(f File, size int64) (int64, error) {
 		}
 		start := end - int64(len(part))
 		if n, err := f.ReadAt(part, start); n < len(part) {
-			if err == nil || err == io.EOF {
+			if err == nil || errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return 0, fmt.Errorf("read the last line: %w", err)
