@@ -133,10 +133,10 @@ func (p *process) startRelays(cfg *config.Config, registry prometheus.Registerer
 		relays = append(relays, r)
 	}
 	p.warnOfOrphans(cfg)
-	for _, r := range relays {
+	for i, r := range relays {
 		p.relays.Go(func() {
 			if err := r.Run(ctx); err != nil {
-				p.log.Error("output stopped", "output", r.Name, "error", err)
+				p.log.Error("output stopped", "output", cfg.Outputs[i].Name, "error", err)
 			}
 		})
 	}
