@@ -95,7 +95,8 @@ func (o *output) Send(ctx context.Context, batch []outputs.Message) error {
 	return nil
 }
 
-// append writes text at the end of the file, durably or not at all.
+// append writes text at the end of the file, durably or not at all. The errors of
+// the file system say what they did and to which file.
 func (o *output) append(text []byte) error {
 	if err := o.prepare(); err != nil {
 		return err
@@ -107,13 +108,13 @@ func (o *output) append(text []byte) error {
 	}
 	n, err := o.f.Write(text)
 	if err == nil && n < len(text) {
-		err = io.ErrShortWrite
+		err = fmt.Errorf("write %s: %w", o.config.Path, io.ErrShortWrite)
 	}
 	if err != nil {
-		return o.undo(fmt.Errorf("write %s: %w", o.config.Path, err))
+		return o.undo(err)
 	}
 	if err := o.f.Sync(); err != nil {
-		return o.startOver(fmt.Errorf("sync %s: %w", o.config.Path, err))
+		return o.startOver(err)
 	}
 	o.size += int64(len(text))
 	return nil
@@ -122,7 +123,7 @@ func (o *output) append(text []byte) error {
 // undo cuts off what a failed write left.
 func (o *output) undo(cause error) error {
 	if err := o.f.Truncate(o.size); err != nil {
-		return o.startOver(fmt.Errorf("%w (and cut %s: %w)", cause, o.config.Path, err))
+		return o.startOver(fmt.Errorf("%w (and cut it back: %w)", cause, err))
 	}
 	return cause
 }
@@ -156,8 +157,5 @@ func (o *output) Close() error {
 	}
 	err := o.f.Close()
 	o.f = nil
-	if err != nil {
-		return fmt.Errorf("close %s: %w", o.config.Path, err)
-	}
-	return nil
+	return err
 }

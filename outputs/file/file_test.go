@@ -265,6 +265,12 @@ func TestCheckChangesNothing(t *testing.T) {
 			wantNotReady(t, check(path, file.Options{FS: fs}), "let user id")
 		}
 	}
+	fs := newFaultFS(t)
+	fs.failAlways(syscall.ENOENT) // not even the root is there
+	nowhere := newOutput(t, path, file.Options{FS: fs})
+	if err := errors.Join(nowhere.(outputs.Checker).Check(context.Background()), send(nowhere, "{}")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got the error %v", err)
+	}
 	busy := newOutput(t, torn, file.Options{})
 	mustSend(t, busy, "c")
 	if err := check(torn, file.Options{}); err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/siemrelay/siemrelay/outputs"
 )
@@ -90,7 +91,7 @@ func (o *output) open() (err error) {
 	}
 	// The directory is synced at every open, because the entry may have been made
 	// by a process that was killed before it could do so.
-	o.unsynced = append(o.unsynced, filepath.Dir(o.config.Path))
+	o.mustSync(filepath.Dir(o.config.Path))
 	if err := o.syncDirs(); err != nil {
 		return err
 	}
@@ -104,13 +105,13 @@ func (o *output) settle(info os.FileInfo) error {
 	if o.leftover.in(info) {
 		size = min(size, o.leftover.size)
 	}
-	end, err := wholeLines(o.f, size)
+	end, err := o.wholeLines(size)
 	if err != nil {
 		return err
 	}
 	if end < info.Size() {
 		if err := o.f.Truncate(end); err != nil {
-			return fmt.Errorf("cut %s: %w", o.config.Path, err)
+			return err
 		}
 	}
 	if end < size {
@@ -121,14 +122,14 @@ func (o *output) settle(info os.FileInfo) error {
 }
 
 // wholeLines returns how many of the first size bytes of f are whole lines.
-func wholeLines(f File, size int64) (int64, error) {
+func (o *output) wholeLines(size int64) (int64, error) {
 	part := make([]byte, min(size, 1))
 	for end := size; end > 0; part = make([]byte, min(end, 64<<10)) {
 		if size-end > maxTorn {
-			return 0, &outputs.NotReady{Err: fmt.Errorf("the last line has no end within %d MiB: this is not a file of events, move it away", maxTorn>>20)}
+			return 0, &outputs.NotReady{Err: fmt.Errorf("open %s: its last line has no end within %d MiB: this is not a file of events, move it away", o.config.Path, maxTorn>>20)}
 		}
 		start := end - int64(len(part))
-		if n, err := f.ReadAt(part, start); n < len(part) {
+		if n, err := o.f.ReadAt(part, start); n < len(part) {
 			if err == nil || errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
@@ -146,24 +147,30 @@ func wholeLines(f File, size int64) (int64, error) {
 // got a new entry.
 func (o *output) mkdirs(dir string) error {
 	_, err := o.fs.Stat(dir)
-	if !errors.Is(err, os.ErrNotExist) {
+	parent := filepath.Dir(dir)
+	if !errors.Is(err, os.ErrNotExist) || parent == dir {
 		return err
 	}
-	parent := filepath.Dir(dir)
 	if err := o.mkdirs(parent); err != nil {
 		return err
 	}
-	o.unsynced = append(o.unsynced, parent)
+	o.mustSync(parent)
 	if err := o.fs.Mkdir(dir, dirMode); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
 	return nil
 }
 
+func (o *output) mustSync(dir string) {
+	if !slices.Contains(o.unsynced, dir) {
+		o.unsynced = append(o.unsynced, dir)
+	}
+}
+
 func (o *output) syncDirs() error {
 	for len(o.unsynced) > 0 {
 		if err := o.fs.SyncDir(o.unsynced[0]); err != nil {
-			return fmt.Errorf("sync directory %s: %w", o.unsynced[0], err)
+			return err
 		}
 		o.unsynced = o.unsynced[1:]
 	}
@@ -179,14 +186,7 @@ func (o *output) Check(context.Context) error {
 func (o *output) check() error {
 	info, err := o.fs.Stat(o.config.Path)
 	if errors.Is(err, os.ErrNotExist) {
-		dir := filepath.Dir(o.config.Path)
-		for _, err = o.fs.Stat(dir); errors.Is(err, os.ErrNotExist); _, err = o.fs.Stat(dir) {
-			dir = filepath.Dir(dir)
-		}
-		if err != nil {
-			return err
-		}
-		return o.fs.Writable(dir)
+		return o.checkDir(filepath.Dir(o.config.Path))
 	}
 	if err != nil {
 		return err
@@ -199,4 +199,17 @@ func (o *output) check() error {
 		return err
 	}
 	return f.Close()
+}
+
+// checkDir returns an error if dir, or the first directory above it that is there,
+// takes no new entries.
+func (o *output) checkDir(dir string) error {
+	_, err := o.fs.Stat(dir)
+	if parent := filepath.Dir(dir); errors.Is(err, os.ErrNotExist) && parent != dir {
+		return o.checkDir(parent)
+	}
+	if err != nil {
+		return err
+	}
+	return o.fs.Writable(dir)
 }
