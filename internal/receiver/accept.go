@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -155,7 +156,7 @@ func (s *Server) handshake(c *conn) bool {
 	t := tls.Server(c.raw, s.certificate.config)
 	err := c.raw.SetDeadline(time.Now().Add(s.readTimeout))
 	if err == nil {
-		err = t.Handshake()
+		err = t.HandshakeContext(context.Background()) // the deadline ends it
 	}
 	if err == nil {
 		c.Conn = t

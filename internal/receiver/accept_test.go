@@ -85,7 +85,7 @@ func TestMaxConnections(t *testing.T) {
 					t.Fatal(err)
 				}
 				body, _ := io.ReadAll(answer.Body)
-				if answer.StatusCode != 503 || answer.Header.Get("Retry-After") == "" || !strings.Contains(string(body), `"rejected"`) {
+				if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" || !strings.Contains(string(body), `"rejected"`) {
 					t.Errorf("answer %d %v %q", answer.StatusCode, answer.Header, body)
 				}
 				conn.Close()
@@ -121,7 +121,7 @@ func keepAlive(t *testing.T, d *door) *client {
 // again sends the request again, which has to be accepted.
 func (c *client) again(t *testing.T) {
 	t.Helper()
-	if got := c.send(t); got.StatusCode != 200 {
+	if got := c.send(t); got.StatusCode != http.StatusOK {
 		t.Fatalf("answer %d", got.StatusCode)
 	}
 }
@@ -308,7 +308,7 @@ func TestRefusedSenderMayFinish(t *testing.T) {
 		}
 		in := bufio.NewReader(conn)
 		answer, err := http.ReadResponse(in, nil)
-		if err != nil || answer.StatusCode != 401 {
+		if err != nil || answer.StatusCode != http.StatusUnauthorized {
 			t.Fatalf("tls=%v: answer %v, %v", secure, answer, err)
 		}
 		_, _ = io.Copy(io.Discard, answer.Body)

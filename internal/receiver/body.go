@@ -38,8 +38,8 @@ type bodies struct {
 	inflaters sync.Pool // of *inflater
 }
 
-func newBodies(max int64, b *budget) *bodies {
-	p := &bodies{max: max, budget: b}
+func newBodies(maxBody int64, b *budget) *bodies {
+	p := &bodies{max: maxBody, budget: b}
 	p.pool.New = func() any { return &body{bytes: make([]byte, 0, firstRead)} }
 	p.inflaters.New = func() any { return &inflater{buffer: bufio.NewReaderSize(nil, firstRead)} }
 	return p
@@ -148,7 +148,7 @@ func (p *bodies) inflate(b *body, in *arrival) outcome {
 		p.inflaters.Put(z)
 	}()
 	err := z.gzip.Reset(z.buffer)
-	if err == io.EOF && in.received == 0 {
+	if errors.Is(err, io.EOF) && in.received == 0 {
 		return emptyBody
 	}
 	if err != nil {

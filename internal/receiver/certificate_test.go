@@ -83,7 +83,7 @@ func TestCertificateFollowsItsFiles(t *testing.T) {
 	c.serves(t, second, "three seconds later")
 
 	// Every way in which the files can be bad leaves the last good pair in use.
-	for name, break_ := range map[string]func(){
+	for name, damage := range map[string]func(){
 		"half replaced": func() { write(t, c.dir, "tls.crt", third.cert) },
 		"swapped":       func() { write(t, c.dir, "tls.crt", third.key); write(t, c.dir, "tls.key", third.cert) },
 		"empty":         func() { write(t, c.dir, "tls.crt", nil) },
@@ -92,7 +92,7 @@ func TestCertificateFollowsItsFiles(t *testing.T) {
 		"expired":       func() { expired.write(t, c.dir) },
 	} {
 		lines := c.log.count("can't use the new certificate")
-		break_()
+		damage()
 		for range 3 {
 			c.later(3 * time.Second)
 			c.serves(t, second, name)

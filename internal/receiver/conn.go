@@ -52,7 +52,7 @@ type conn struct {
 // cause from errors.As in the errors of a chunked body.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		var timeout net.Error
 		c.timedOut = errors.As(err, &timeout) && timeout.Timeout()
 		c.broken = !c.timedOut

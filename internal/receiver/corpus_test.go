@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -87,7 +88,7 @@ func checkAnswers(t *testing.T, c receivertest.Case, got receivertest.Delivery) 
 	if len(got.Interim) > 0 && got.Class() != "2xx" && c.Group != "syntax" {
 		t.Errorf("answered %v before %v: a body was asked for that is not wanted", got.Interim, got.Statuses)
 	}
-	if len(got.Statuses) == 0 || c.Method == "HEAD" {
+	if len(got.Statuses) == 0 || c.Method == http.MethodHead {
 		return
 	}
 	var answer struct {

@@ -89,6 +89,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	defer s.answerPanic(ctx, "handle request")
 	o, refused := refusal(&ctx.Request.Header)
 	if refused {
+		ctx.SetConnectionClose() // its body, if there is one, is unread
 		ctx.Response.SkipBody = wasHead(&ctx.Request.Header)
 		if o == unauthorized {
 			s.loginFailed(ctx)

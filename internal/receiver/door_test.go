@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
 	"github.com/siemrelay/siemrelay/internal/receiver"
 )
 
@@ -157,7 +159,7 @@ func TestBodiesDoNotMix(t *testing.T) {
 				sent.Store(body, true)
 				fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: h\r\nAuthorization: Basic %s\r\nContent-Length: %d\r\n\r\n%s", d.Path, basic(username, password), len(body), body)
 				answer, err := http.ReadResponse(in, nil)
-				if err != nil || answer.StatusCode != 200 {
+				if err != nil || answer.StatusCode != http.StatusOK {
 					t.Errorf("answer %v, %v", answer, err)
 					return
 				}
@@ -236,6 +238,14 @@ func TestMetrics(t *testing.T) {
 		if got := d.metric(t, "siemrelay_receiver_"+m.name, labels...); got != m.want {
 			t.Errorf("%s %s is %v, want %v", m.name, m.label, got, m.want)
 		}
+	}
+	families, err := d.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("metrics: %v, %v", problems, err)
 	}
 	if d.metric(t, "siemrelay_receiver_last_accepted_timestamp_seconds") < 1.7e9 {
 		t.Error("no time of the last accepted webhook")

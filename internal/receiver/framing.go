@@ -46,7 +46,7 @@ func wellFramed(raw []byte) bool {
 			encoding = true
 		}
 	}
-	return len(raw) == 0 && !(length && encoding)
+	return len(raw) == 0 && (!length || !encoding)
 }
 
 // isField compares ASCII without case.

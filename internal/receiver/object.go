@@ -108,8 +108,8 @@ func (s *scanner) value(i int) (int, outcome) {
 	if i == len(s.in) {
 		return 0, invalidJSON
 	}
-	end := -1
-	switch c := s.in[i]; c {
+	var end int
+	switch s.in[i] {
 	case '{', '[':
 		return s.open(i)
 	case '"':
@@ -191,10 +191,10 @@ func scanString(in []byte, i int) int {
 		if i == len(in) {
 			return -1
 		}
-		switch c := in[i]; {
-		case c == '"':
+		switch in[i] {
+		case '"':
 			return i + 1
-		case c == '\\':
+		case '\\':
 			if i = scanEscape(in, i+1); i < 0 {
 				return -1
 			}

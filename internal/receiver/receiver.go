@@ -62,12 +62,12 @@ type Store interface {
 // Options says what a Server accepts and what it needs. Zero values mean the
 // defaults above, where there is one.
 type Options struct {
-	Path           string       // the exact path, "/webhooks/defense" for example
-	Credentials    []Credential // at least one, unless InsecureNoAuth
-	InsecureNoAuth bool         // start without Credentials and accept from anybody
-	Allow          []netip.Prefix
-	Certificate    *Certificate // nil: plain HTTP
-	MaxBody        int64        // bytes, of the body as sent and as inflated
+	Path           string         // the exact path, "/webhooks/defense" for example
+	Credentials    []Credential   // at least one, unless InsecureNoAuth
+	InsecureNoAuth bool           // with no Credentials: start, and accept from anybody
+	Allow          []netip.Prefix // networks of the senders; none: everybody
+	Certificate    *Certificate   // nil: plain HTTP
+	MaxBody        int64          // bytes, of the body as sent and as inflated
 	MaxConnections int
 	ReadTimeout    time.Duration // for the TLS handshake, and for headers and body together
 	WriteTimeout   time.Duration // for an answer

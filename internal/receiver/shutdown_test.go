@@ -49,7 +49,7 @@ func TestShutdownAnswersWhatIsInHand(t *testing.T) {
 			default:
 			}
 			close(release)
-			if got := <-inHand; got.StatusCode != 200 || !got.Close {
+			if got := <-inHand; got.StatusCode != http.StatusOK || !got.Close {
 				t.Errorf("the request in hand got %d, and its connection closes: %v", got.StatusCode, got.Close)
 			}
 			if err := <-stopped; err != nil {

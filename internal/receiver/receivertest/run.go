@@ -155,7 +155,7 @@ func (c *Case) readAnswers(conn net.Conn) Delivery {
 	var d Delivery
 	start := time.Now()
 	in := bufio.NewReader(conn)
-	request := &http.Request{Method: "POST"}
+	request := &http.Request{Method: http.MethodPost}
 	if c.Method == http.MethodHead || c.Raw != nil && strings.HasPrefix(*c.Raw, "HEAD ") {
 		request.Method = http.MethodHead
 	}
@@ -171,6 +171,7 @@ func (c *Case) readAnswers(conn net.Conn) Delivery {
 			return d
 		}
 		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
 		d.Garbled = d.Garbled || err != nil
 		if answer.StatusCode < 200 {
 			d.Interim = append(d.Interim, answer.StatusCode)
