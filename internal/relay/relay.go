@@ -61,7 +61,7 @@ type Retry struct{ Min, Max time.Duration }
 
 // Options are all that a relay needs.
 type Options struct {
-	// Name is the output's name, in log lines and metrics.
+	// Name is the output's name, the metrics' label.
 	Name    string
 	Source  Source
 	Mapping *normalize.Mapping
@@ -76,7 +76,7 @@ type Options struct {
 	// Grace is how long, after the end of Run's context, a batch that was already
 	// read may take to be sent and committed. Zero is 5 s.
 	Grace time.Duration
-	// Logger gets outages and refusals. Nil discards.
+	// Logger gets outages and refusals; it should carry the output's name. Nil discards.
 	Logger *slog.Logger
 	// Metrics are shared by all relays. Nil counts for nobody.
 	Metrics *Metrics
@@ -137,7 +137,6 @@ func New(o Options) (*Relay, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o.Logger = o.Logger.With("output", o.Name)
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics(nil)
 	}

@@ -52,7 +52,7 @@ func start(t *testing.T, s *source, o *output, set ...func(o *relay.Options)) *r
 		Name: "test", Source: s, Mapping: mapping(t), Encode: encodeKey, Namespace: "default", Output: o,
 		Batch:   relay.Batch{MaxEvents: 10, MaxBytes: 1 << 20, MaxWait: 0},
 		Retry:   relay.Retry{Min: time.Second, Max: 20 * time.Second},
-		Logger:  slog.New(slog.NewTextHandler(&r.log, nil)),
+		Logger:  slog.New(slog.NewTextHandler(&r.log, nil)).With("output", "test"),
 		Metrics: relay.NewMetrics(r.reg),
 		Rand:    func() float64 { return 0 },
 	}
