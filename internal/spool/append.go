@@ -81,9 +81,9 @@ func (s *Spool) enqueue(body []byte) (*batch, int, error) {
 	}
 	b := s.pending
 	if b == nil {
-		b = &batch{buf: s.spare[:0], taken: make(chan struct{}), done: make(chan struct{})}
+		b = &batch{buf: s.buffer[:0], taken: make(chan struct{}), done: make(chan struct{})}
 		b.timer = time.AfterFunc(s.o.AppendTimeout, func() { s.expire(b) })
-		s.pending, s.spare = b, nil
+		s.pending, s.buffer = b, nil
 		select {
 		case s.wake <- struct{}{}:
 		default:
@@ -126,6 +126,6 @@ func (s *Spool) recycle(b *batch) {
 		return
 	}
 	s.mu.Lock()
-	s.spare = b.buf
+	s.buffer = b.buf
 	s.mu.Unlock()
 }

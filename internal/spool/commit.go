@@ -69,6 +69,10 @@ func (s *Spool) commit(b *batch) (first uint64, stored int, err error) {
 	}
 	s.accepted = newest
 	s.publish(g, int64(size), n)
+	if !g.asked && g.size > s.segmentSize/2 {
+		g.asked = true
+		s.askForSpare()
+	}
 	s.metrics.committed(n, size, time.Since(began))
 	return first, n, roomErr
 }
@@ -102,7 +106,7 @@ func (s *Spool) number(b *batch, n int, first uint64) int64 {
 // is none open or the open one is large enough.
 func (s *Spool) writableSegment(size int) (*segment, error) {
 	if g := s.openSegment(); g != nil {
-		if !g.records() || g.size+int64(size) <= s.segmentSize() {
+		if !g.records() || g.size+int64(size) <= s.segmentSize {
 			return g, nil
 		}
 		s.seal(g)
@@ -126,14 +130,15 @@ func (s *Spool) openSegment() *segment {
 	return nil
 }
 
-// segmentSize is small enough that a spool or disk of any size has several
-// segments, so that delivered events can be let go of while others wait.
-func (s *Spool) segmentSize() int64 {
-	size := min(maxSegmentSize, s.o.MaxSize/8)
-	if _, total, err := s.fs.Space(s.o.Dir); err == nil {
-		size = min(size, total/16)
+// chooseSegmentSize makes segments so small that a spool or disk of any size has
+// several, so that delivered events can be let go of while others wait.
+func (s *Spool) chooseSegmentSize() error {
+	_, total, err := s.fs.Space(s.o.Dir)
+	if err != nil {
+		return fmt.Errorf("look at the disk: %w", err)
 	}
-	return size
+	s.segmentSize = min(maxSegmentSize, s.o.MaxSize/8, total/16)
+	return nil
 }
 
 // write appends p to the segment and syncs it. After a failed write the segment
@@ -141,7 +146,7 @@ func (s *Spool) segmentSize() int64 {
 // may have dropped the dirty pages and call the next sync a success.
 func (s *Spool) write(g *segment, p []byte) error {
 	if _, err := g.file.WriteAt(p, g.size); err != nil {
-		if cutErr := g.file.Truncate(g.size); cutErr != nil {
+		if cutErr := s.cutBack(g); cutErr != nil {
 			s.seal(g)
 			err = errors.Join(err, cutErr)
 		}
@@ -169,7 +174,7 @@ func (s *Spool) publish(g *segment, size int64, n int) {
 // giveUp closes a segment whose sync failed. What was durable stays; what was
 // not is cut off if the disk lets us, and is ignored by the readers if not.
 func (s *Spool) giveUp(g *segment) {
-	if err := g.file.Truncate(g.size); err != nil {
+	if err := s.cutBack(g); err != nil {
 		s.log.Error("could not cut what was not synced off a segment", "file", g.path, "error", err)
 	}
 	s.seal(g)
@@ -178,8 +183,17 @@ func (s *Spool) giveUp(g *segment) {
 	}
 }
 
+// cutBack shortens the segment's file to what is durable.
+func (s *Spool) cutBack(g *segment) error {
+	s.mu.Lock()
+	g.ahead = 0
+	s.mu.Unlock()
+	return g.file.Truncate(g.size)
+}
+
 // seal closes a segment for writing.
 func (s *Spool) seal(g *segment) {
+	s.trim(g)
 	if err := g.file.Close(); err != nil {
 		s.log.Warn("could not close a segment", "file", g.path, "error", err)
 	}

@@ -67,17 +67,17 @@ func (s *Spool) recoverSegment(g *segment) (found bool, err error) {
 	return found, nil
 }
 
-// cutTail shortens the segment to end and keeps what it cuts, unless that is
-// nothing but zeros.
+// cutTail shortens the segment to end and keeps what it cuts, but for the zeros
+// that a segment is made of.
 func (s *Spool) cutTail(g *segment, f File, end int64) error {
-	tail := make([]byte, g.size-end)
-	if _, err := f.ReadAt(tail, end); err != nil && !errors.Is(err, io.EOF) {
+	tail, err := readTail(f, end, g.size)
+	if err != nil {
 		return err
 	}
-	s.log.Warn("cut an unfinished tail off the newest segment: the process or the machine stopped while it was written",
-		"file", g.path, "bytes", len(tail))
-	s.metrics.cut.Add(float64(len(tail)))
-	if len(bytes.Trim(tail, "\x00")) > 0 {
+	if len(tail) > 0 {
+		s.log.Warn("cut an unfinished tail off the newest segment: the process or the machine stopped while it was written",
+			"file", g.path, "bytes", len(tail))
+		s.metrics.cut.Add(float64(len(tail)))
 		name := filepath.Join(s.dirAside(), filepath.Base(g.path)+".tail")
 		if err := writeFileDurably(s.fs, name, tail); err != nil {
 			s.log.Error("could not keep the tail aside", "file", name, "error", err)
@@ -89,6 +89,27 @@ func (s *Spool) cutTail(g *segment, f File, end int64) error {
 		s.log.Warn("could not cut the segment's file", "file", g.path, "error", err)
 	}
 	return nil
+}
+
+// readTail returns what is between from and to, without the zeros at its end.
+func readTail(f File, from, to int64) ([]byte, error) {
+	var tail []byte
+	chunk := make([]byte, min(readChunk, to-from))
+	for at := from; at < to; {
+		n, err := f.ReadAt(chunk[:min(int64(len(chunk)), to-at)], at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		if used := len(bytes.TrimRight(chunk[:n], "\x00")); used > 0 {
+			tail = append(tail, make([]byte, int(at-from)-len(tail))...)
+			tail = append(tail, chunk[:used]...)
+		}
+		if n == 0 {
+			break
+		}
+		at += int64(n)
+	}
+	return tail, nil
 }
 
 // keepAside gives a damaged segment a second name that outlives the first.

@@ -37,7 +37,10 @@ func (s *Spool) endLocked(i int) uint64 {
 func (s *Spool) usedLocked() int64 {
 	var used int64
 	for _, g := range s.segments {
-		used += g.size
+		used += max(g.size, g.ahead)
+	}
+	if s.spareSegment != nil {
+		used += s.spareSegment.size
 	}
 	return used
 }
@@ -49,6 +52,12 @@ func (s *Spool) releasable() int64 {
 	var size int64
 	for _, g := range s.segments[:s.deliveredLocked()] {
 		size += g.size
+	}
+	if n := len(s.segments); n > 0 && s.segments[n-1].ahead > 0 {
+		size += s.segments[n-1].ahead - s.segments[n-1].size
+	}
+	if s.spareSegment != nil {
+		size += s.spareSegment.size
 	}
 	return size
 }
@@ -77,7 +86,7 @@ func (s *Spool) roomFor(size, released int64) error {
 func (s *Spool) makeRoom(size int64) error {
 	for {
 		err := s.roomFor(size, 0)
-		if err == nil || !s.releaseOldest() {
+		if err == nil || !s.dropSpares() && !s.releaseOldest() {
 			return err
 		}
 	}

@@ -14,20 +14,22 @@ const (
 	segmentMagic      = "\xd7SRH"
 )
 
-// segment is one log file. Its fields are guarded by Spool.mu, but for file,
-// which belongs to the committer.
+// segment is one log file. Its fields are guarded by Spool.mu, but for file
+// and asked, which belong to the committer.
 type segment struct {
 	path   string
 	number uint32 // orders the files
 	first  uint64 // first sequence that it may hold
 	size   int64  // bytes that are durable, header included
+	ahead  int64  // length of the file where it was made longer than size, else 0
 	before int64  // acceptance time of the record before it, Unix nanoseconds
 
 	id        spoolID
 	headerErr error // why the header could not be read, nil if it could
 	aside     bool  // a copy is kept aside
 
-	file File // open for writing, nil once the segment is closed
+	file  File // open for writing, nil once the segment is closed
+	asked bool // for a spare to follow it; the committer's, as file is
 }
 
 // records tells whether the segment holds anything but its header.
@@ -72,7 +74,7 @@ func (g *segment) parseHeader(b []byte) error {
 func (s *Spool) createSegment() (*segment, error) {
 	g := &segment{number: s.nextNumber, first: s.next, before: s.accepted, id: s.id, size: segmentHeaderSize}
 	g.path = filepath.Join(s.dirSegments(), segmentName(g.number, g.first))
-	f, err := s.fs.Open(g.path, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	f, err := s.segmentFile(g)
 	if err != nil {
 		return nil, fmt.Errorf("create segment: %w", err)
 	}
@@ -88,8 +90,24 @@ func (s *Spool) createSegment() (*segment, error) {
 	return g, nil
 }
 
+// segmentFile makes the file of g: of the spare, if there is one.
+func (s *Spool) segmentFile(g *segment) (File, error) {
+	p := s.takeSpare()
+	if p == nil {
+		return s.fs.Open(g.path, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	}
+	if err := s.fs.Rename(p.path, g.path); err != nil {
+		return nil, errors.Join(err, p.remove(s.fs))
+	}
+	g.ahead = p.size
+	return p.file, nil
+}
+
 // openSegments lists the segment files in order and reads their headers.
 func (s *Spool) openSegments() error {
+	if err := s.removeOldSpare(); err != nil {
+		return err
+	}
 	names, err := s.fs.List(s.dirSegments())
 	if err != nil {
 		return fmt.Errorf("list segments: %w", err)

@@ -91,42 +91,48 @@ type Spool struct {
 	id      spoolID
 
 	// What follows belongs to the committer once it runs.
-	nextNumber uint32 // of the next segment file
-	accepted   int64  // acceptance time of the newest record, Unix nanoseconds
+	nextNumber  uint32 // of the next segment file
+	accepted    int64  // acceptance time of the newest record, Unix nanoseconds
+	segmentSize int64  // a segment is closed before it grows larger; fixed by Open
 
-	mu       sync.Mutex
-	segments []*segment        // in order; only the last can be open for writing
-	next     uint64            // sequence of the next record to become durable
-	pending  *batch            // what the committer takes next, nil if nothing waits
-	spare    []byte            // buffer for the next batch
-	more     chan struct{}     // closed when records become durable, nil if nobody waits
-	moved    chan struct{}     // closed when a cursor moves, nil if nobody waits
-	settled  map[string]uint64 // by cursor: everything before it is settled
-	cursors  map[string]*Cursor
-	newborn  bool // no cursor was there when the spool was opened
-	closed   bool
-	failing  error // why the last commit failed, nil after a good one
+	mu           sync.Mutex
+	segments     []*segment        // in order; only the last can be open for writing
+	next         uint64            // sequence of the next record to become durable
+	pending      *batch            // what the committer takes next, nil if nothing waits
+	buffer       []byte            // for the next batch
+	spareSegment *spare            // file for the next segment, nil if none is ready
+	more         chan struct{}     // closed when records become durable, nil if nobody waits
+	moved        chan struct{}     // closed when a cursor moves, nil if nobody waits
+	settled      map[string]uint64 // by cursor: everything before it is settled
+	cursors      map[string]*Cursor
+	newborn      bool // no cursor was there when the spool was opened
+	closed       bool
+	failing      error // why the last commit failed, nil after a good one
 
-	always  chan struct{} // closed from the start
-	wake    chan struct{}
-	quit    chan struct{}
-	stopped chan struct{}
+	always    chan struct{} // closed from the start
+	wake      chan struct{}
+	quit      chan struct{}
+	stopped   chan struct{} // closed when the committer has ended
+	wantSpare chan struct{}
+	prepared  chan struct{} // closed when the preparer has ended
 }
 
-// Open opens or makes the spool in o.Dir and starts its committer, which Close
-// stops. A torn tail is cut; damage further inside is left for the cursors to
+// Open opens or makes the spool in o.Dir and starts its committer and its
+// preparer, which Close stops. A torn tail is cut; damage further inside is left for the cursors to
 // find. The error is ErrLocked or ErrVersion, or what the disk said.
 func Open(o Options) (*Spool, error) {
 	o.setDefaults()
 	s := &Spool{
 		o: o, fs: o.FS, log: o.Log,
-		next:    1,
-		settled: map[string]uint64{},
-		cursors: map[string]*Cursor{},
-		always:  make(chan struct{}),
-		wake:    make(chan struct{}, 1),
-		quit:    make(chan struct{}),
-		stopped: make(chan struct{}),
+		next:      1,
+		settled:   map[string]uint64{},
+		cursors:   map[string]*Cursor{},
+		always:    make(chan struct{}),
+		wake:      make(chan struct{}, 1),
+		quit:      make(chan struct{}),
+		stopped:   make(chan struct{}),
+		wantSpare: make(chan struct{}, 1),
+		prepared:  make(chan struct{}),
 	}
 	close(s.always)
 	s.metrics = newMetrics(s)
@@ -135,6 +141,7 @@ func Open(o Options) (*Spool, error) {
 	}
 	s.metrics.register(o.Registry)
 	go s.run()
+	go s.prepare()
 	return s, nil
 }
 
@@ -161,7 +168,10 @@ func (s *Spool) load() error {
 	if err := s.recoverTail(); err != nil {
 		return err
 	}
-	return s.renewCursors(damaged)
+	if err := s.renewCursors(damaged); err != nil {
+		return err
+	}
+	return s.chooseSegmentSize()
 }
 
 // Close refuses new events, commits those that wait, and lets go of the files.
@@ -176,6 +186,7 @@ func (s *Spool) Close() error {
 	s.mu.Unlock()
 	close(s.quit)
 	<-s.stopped
+	<-s.prepared
 	s.metrics.unregister(s.o.Registry)
 	return s.closeFiles()
 }
@@ -185,11 +196,11 @@ func (s *Spool) closeFiles() error {
 	for _, c := range s.cursors {
 		errs = append(errs, c.close())
 	}
-	for _, g := range s.segments {
-		if g.file != nil {
-			errs = append(errs, g.file.Close())
-			g.file = nil
-		}
+	if g := s.openSegment(); g != nil {
+		s.seal(g)
+	}
+	if p := s.takeSpare(); p != nil {
+		errs = append(errs, p.remove(s.fs))
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())

@@ -1,0 +1,95 @@
+package spool_test
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/siemrelay/siemrelay/internal/spool/crashfs"
+)
+
+// renames counts the segments that were made of a spare.
+func renames(fsys *crashfs.FS) *int {
+	n := new(int)
+	fsys.Fault(func(op crashfs.Op, name string, _ int) error {
+		if op == crashfs.OpRename && name == dir+"/segments/spare" {
+			*n++
+		}
+		return nil
+	})
+	return n
+}
+
+func TestSegmentsAreMadeOfSpares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := crashfs.New(1)
+		o := options(fsys)
+		o.MaxSize = 64 << 10
+		reg := prometheus.NewRegistry()
+		o.Registry = reg
+		n := renames(fsys)
+		s := mustOpen(t, o)
+		c := mustCursor(t, s, "out")
+		for i := range 120 {
+			mustAppend(t, s, event(i))
+			synctest.Wait() // for the preparer
+		}
+		made := len(segments(fsys))
+		if made < 3 || *n != made-1 {
+			t.Errorf("%d of %d segments were made of a spare, want all but the first", *n, made)
+		}
+		if all := drain(t, c); len(all) != 120 {
+			t.Errorf("%d events, want 120", len(all))
+		}
+		if used := counter(t, reg, "siemrelay_spool_bytes"); used > float64(o.MaxSize) {
+			t.Errorf("the spool has %v bytes, max_size is %d", used, o.MaxSize)
+		}
+		mustClose(t, s)
+		for _, name := range fsys.Names() {
+			fsys.Edit(name, func(b []byte) []byte {
+				if len(b) > 0 && b[len(b)-1] == 0 && len(b) > 600 {
+					t.Errorf("%s has %d bytes and an unused end", name, len(b))
+				}
+				return b
+			})
+			if name == dir+"/segments/spare" {
+				t.Error("the spare was left behind")
+			}
+		}
+	})
+}
+
+// Room that was taken ahead of need is the first to go.
+func TestASpareNeverMakesTheSpoolFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stored := map[bool]int{}
+		for _, spares := range []bool{false, true} {
+			fsys := crashfs.New(1)
+			o := options(fsys)
+			o.MaxSize = 64 << 10
+			s := mustOpen(t, o)
+			mustCursor(t, s, "out")
+			for {
+				if spares {
+					synctest.Wait()
+				} else {
+					fsys.Fault(func(op crashfs.Op, name string, _ int) error {
+						if name == dir+"/segments/spare" {
+							return crashfs.ErrCrashed
+						}
+						return nil
+					})
+				}
+				if _, err := s.Append([]byte(event(5))); err != nil {
+					break
+				}
+				stored[spares]++
+			}
+			mustClose(t, s)
+		}
+		if stored[true] != stored[false] {
+			t.Errorf("%d events fit with spares, %d without", stored[true], stored[false])
+		}
+	})
+}
