@@ -1,0 +1,55 @@
+# siemrelay. "make test" is all that a clean checkout needs: Go fetches the rest.
+# CI (.ci/run) runs "make ci".
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.0-dev)
+FUZZTIME ?= 15s
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+BENCHSTAT := golang.org/x/perf/cmd/benchstat@latest
+
+.PHONY: build test race mutants fuzz bench bench-base lint check update-golden ci clean
+
+build: ## bin/siemrelay, static
+	VERSION=$(VERSION) deploy/build.sh bin/siemrelay
+
+test: ## every test but the mutants; as root also full disks and power cuts
+	go test -timeout 15m ./...
+
+race: ## the same with the race detector (needs a C compiler)
+	go test -race -timeout 25m ./...
+
+mutants: ## break one rule at a time and expect a test to fail
+	go test -count=1 -timeout 20m -tags mutants ./internal/mutants
+
+fuzz: ## each fuzz target for FUZZTIME
+	@set -e; for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "fuzz $$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+bench: ## benchmarks, compared with those of "make bench-base"
+	go test -run '^$$' -bench . -benchmem -count 6 ./... | tee /tmp/siemrelay-bench-new.txt
+	@if [ -f /tmp/siemrelay-bench-base.txt ]; then go run $(BENCHSTAT) /tmp/siemrelay-bench-base.txt /tmp/siemrelay-bench-new.txt; fi
+
+bench-base: ## benchmarks to compare with later
+	go test -run '^$$' -bench . -benchmem -count 6 ./... | tee /tmp/siemrelay-bench-base.txt
+
+lint: ## golangci-lint with .golangci.yml
+	go run $(GOLANGCI) run ./...
+
+check: lint ## what a change must pass besides the tests
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
+	go vet ./...
+	go mod verify
+	go mod tidy -diff
+
+update-golden: ## write the expected files anew; read the difference before you commit it
+	go test ./normalize ./cmd/siemrelay -update
+	go test ./internal/config -update
+
+ci: check build test race mutants
+	$(MAKE) fuzz FUZZTIME=5s
+
+clean:
+	rm -rf bin
