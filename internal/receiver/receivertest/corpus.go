@@ -33,6 +33,8 @@ type Case struct {
 	Group    string `json:"group"`
 	Policy   string `json:"policy"` // whose rule it is: vendor, http, design or open
 	RecordID string `json:"record_id"`
+	// RecordIDs are given where a case is about several records.
+	RecordIDs []string `json:"record_ids"`
 
 	Method   string            `json:"method"` // POST if empty
 	Path     string            `json:"path"`   // $PATH if empty
