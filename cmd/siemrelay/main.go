@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/siemrelay/siemrelay/internal/config"
 )
 
 // version is set by the build: -ldflags "-X main.version=1.2.3".
@@ -62,7 +64,12 @@ func run(ctx context.Context, args []string, std streams) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(std.err, "siemrelay: %v\n", err)
+	var mistakes *config.Errors
+	if errors.As(err, &mistakes) {
+		fmt.Fprintln(std.err, mistakes) // each line begins with the place in the file
+	} else {
+		fmt.Fprintf(std.err, "siemrelay: %v\n", err)
+	}
 	var e *exitError
 	if errors.As(err, &e) {
 		return e.code

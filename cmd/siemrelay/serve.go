@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"log/slog"
+	"os/signal"
+	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
@@ -36,6 +38,9 @@ func configFlag(cmd *cobra.Command, path *string) {
 }
 
 func serve(ctx context.Context, flag string, std streams) error {
+	// A file output may write to standard output: that nobody reads it is an
+	// outage of that output, not the end of the process.
+	signal.Ignore(syscall.SIGPIPE)
 	o := configOptions()
 	var log *slog.Logger // made once the configuration says how
 	o.SecretRead = func(path string, err error) {
