@@ -36,9 +36,6 @@ same ids; with --received the whole output is the same.
 	cmd.Flags().StringVar(&c.received, "received", "", "`TIME` of receipt, RFC 3339 (default: now)")
 	cmd.Flags().StringSliceVar(&c.linkHosts, "link-hosts", config.Default().LinkHosts, "`HOSTS` that may become links")
 	cmd.Flags().BoolVar(&c.original, "event-original", true, "write the raw body to event.original")
-	if err := cmd.MarkFlagRequired("to"); err != nil {
-		panic(err) // the flag is right above
-	}
 	return cmd
 }
 
@@ -59,6 +56,9 @@ type converter struct {
 }
 
 func (c *converter) run(files []string) error {
+	if c.format == "" {
+		return &exitError{exitUsage, fmt.Errorf("--to is missing: %s", strings.Join(normalize.Formats(), " or "))}
+	}
 	var err error
 	if c.at = time.Now(); c.received != "" {
 		if c.at, err = time.Parse(time.RFC3339Nano, c.received); err != nil {

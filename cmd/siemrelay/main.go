@@ -107,6 +107,12 @@ Exit codes: 0 done, 1 failure, 64 wrong usage, 69 something is unavailable,
 		newServe(std), newDemo(std), newValidate(std), newConvert(std),
 		newSend(std), newHealth(), newVersion(std),
 	)
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" { // by itself it takes an unknown shell for a call for help
+			cmd.Args, cmd.RunE = usageArgs(cobra.NoArgs), func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 	return root
 }
 

@@ -49,7 +49,6 @@ Exit codes: 0 all were accepted, 1 some were not.`,
 	f.BoolVar(&s.test, "test", false, "mark them as tests (siemrelay_test: true), which page nobody")
 	f.StringSliceVar(&s.samples, "sample", nil, "`NAMES` of built-in examples to send, any part of the name will do")
 	f.BoolVar(&s.list, "list-samples", false, "list the built-in examples and send nothing")
-	cmd.MarkFlagsMutuallyExclusive("ca-file", "insecure-skip-verify")
 	return cmd
 }
 
@@ -102,6 +101,8 @@ func (s *sending) prepare(files []string) error {
 		return usage("--url is missing: the webhook's URL, as https://siem.example.com:8443/webhooks/defense")
 	case len(files) > 0 && len(s.samples) > 0:
 		return usage("--sample and files don't go together")
+	case s.caFile != "" && s.insecure:
+		return usage("--ca-file and --insecure-skip-verify don't go together")
 	case s.o.Retries < 0:
 		return usage("--retries %d: it must be 0 or more", s.o.Retries)
 	case s.o.Speed < 1:
