@@ -10,7 +10,7 @@ import (
 
 const (
 	spareName  = "spare"
-	spareChunk = 1 << 20
+	spareChunk = 256 << 10
 )
 
 // spare is a file of zeros, as long as a segment and durable, that the next
@@ -68,12 +68,12 @@ func (s *Spool) makeSpare() (*spare, error) {
 	zeros := make([]byte, min(spareChunk, size))
 	for at := int64(0); at < size && err == nil; at += int64(len(zeros)) {
 		_, err = p.file.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at)
+		if err == nil {
+			err = p.file.Sync() // bit by bit, so that no commit waits long behind it
+		}
 		if s.quitting() {
 			err = ErrClosed
 		}
-	}
-	if err == nil {
-		err = p.file.Sync()
 	}
 	if errors.Is(err, ErrClosed) {
 		return nil, p.remove(s.fs)

@@ -68,3 +68,19 @@ func (f osFile) Lock() error {
 	}
 	return nil
 }
+
+// writePiece is how much one write call gets. The page cache takes megabytes in
+// one call at several times the cost per byte of smaller pieces, because it looks
+// for that much memory in one place (Linux 6.18, ext4: 2.3 ns a byte instead of
+// 0.25).
+const writePiece = 256 << 10
+
+// Write implements io.Writer.
+func (f osFile) Write(p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var wrote int
+		wrote, err = f.File.Write(p[n:min(n+writePiece, len(p))])
+		n += wrote
+	}
+	return n, err
+}
