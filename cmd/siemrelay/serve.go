@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"log/slog"
+	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -41,6 +43,7 @@ func serve(ctx context.Context, flag string, std streams) error {
 	// A file output may write to standard output: that nobody reads it is an
 	// outage of that output, not the end of the process.
 	signal.Ignore(syscall.SIGPIPE)
+	oneForTheDisk()
 	o := configOptions()
 	var log *slog.Logger // made once the configuration says how
 	o.SecretRead = func(path string, err error) {
@@ -76,6 +79,15 @@ func serve(ctx context.Context, flag string, std streams) error {
 		first.tell(std, p.receiverAddr)
 	}
 	return p.untilDone(ctx)
+}
+
+// oneForTheDisk adds a processor for the scheduler to those that the machine, or
+// its cgroup, has: under load one thread is nearly always in fdatasync, and the
+// scheduler would take some time to notice that it could run another.
+func oneForTheDisk() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
 }
 
 // untilDone waits for a signal, or for a server that can't go on, and stops.

@@ -36,8 +36,8 @@ var mutants = []mutant{
 	{
 		name:   "answer before fsync",
 		file:   "internal/spool/commit.go",
-		old:    "first, stored, err := s.commit(b)\n\t\tb.finish(first, stored, err)",
-		broken: "b.finish(s.next, len(b.ends), nil)\n\t\tfirst, stored, err := s.commit(b)\n\t\tb.finish(first, stored, err)",
+		old:    "first, stored, err := s.commit(b)",
+		broken: "b.finish(s.next, len(b.ends), nil)\n\t\tfirst, stored, err := s.commit(b)",
 		pkg:    "./internal/spool", run: "PowerCut",
 	},
 	{

@@ -81,9 +81,9 @@ func (s *Spool) enqueue(body []byte) (*batch, int, error) {
 	}
 	b := s.pending
 	if b == nil {
-		b = &batch{buf: s.buffer[:0], taken: make(chan struct{}), done: make(chan struct{})}
+		b = &batch{buf: s.buffer[:0], ends: s.ends[:0], taken: make(chan struct{}), done: make(chan struct{})}
 		b.timer = time.AfterFunc(s.o.AppendTimeout, func() { s.expire(b) })
-		s.pending, s.buffer = b, nil
+		s.pending, s.buffer, s.ends = b, nil, nil
 		select {
 		case s.wake <- struct{}{}:
 		default:
@@ -91,6 +91,12 @@ func (s *Spool) enqueue(body []byte) (*batch, int, error) {
 	}
 	b.buf = appendRecord(b.buf, body, sum)
 	b.ends = append(b.ends, len(b.buf))
+	if len(b.ends) == s.expected {
+		select {
+		case s.gathered <- struct{}{}:
+		default:
+		}
+	}
 	return b, len(b.ends) - 1, nil
 }
 
@@ -118,7 +124,7 @@ func (s *Spool) take() *batch {
 	return b
 }
 
-// recycle keeps the buffer of a finished batch for a later one, unless it has
+// recycle keeps the buffers of a finished batch for a later one, unless it has
 // grown out of the ordinary.
 func (s *Spool) recycle(b *batch) {
 	const ordinary = 1 << 20
@@ -126,6 +132,6 @@ func (s *Spool) recycle(b *batch) {
 		return
 	}
 	s.mu.Lock()
-	s.buffer = b.buf
+	s.buffer, s.ends = b.buf, b.ends
 	s.mu.Unlock()
 }

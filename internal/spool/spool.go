@@ -96,10 +96,13 @@ type Spool struct {
 	segmentSize int64  // a segment is closed before it grows larger; fixed by Open
 
 	mu           sync.Mutex
-	segments     []*segment        // in order; only the last can be open for writing
-	next         uint64            // sequence of the next record to become durable
-	pending      *batch            // what the committer takes next, nil if nothing waits
+	segments     []*segment // in order; only the last can be open for writing
+	next         uint64     // sequence of the next record to become durable
+	pending      *batch     // what the committer takes next, nil if nothing waits
+	expected     int        // events that the next commit waits for a little, see gather
+	gatherUntil  time.Time
 	buffer       []byte            // for the next batch
+	ends         []int             // likewise
 	spareSegment *spare            // file for the next segment, nil if none is ready
 	more         chan struct{}     // closed when records become durable, nil if nobody waits
 	moved        chan struct{}     // closed when a cursor moves, nil if nobody waits
@@ -110,6 +113,7 @@ type Spool struct {
 	failing      error // why the last commit failed, nil after a good one
 
 	always    chan struct{} // closed from the start
+	gathered  chan struct{} // the expected events are there
 	wake      chan struct{}
 	quit      chan struct{}
 	stopped   chan struct{} // closed when the committer has ended
@@ -118,8 +122,9 @@ type Spool struct {
 }
 
 // Open opens or makes the spool in o.Dir and starts its committer and its
-// preparer, which Close stops. A torn tail is cut; damage further inside is left for the cursors to
-// find. The error is ErrLocked or ErrVersion, or what the disk said.
+// preparer, which Close stops. A torn tail is cut; damage further inside is left
+// for the cursors to find. The error is ErrLocked or ErrVersion, or what the disk
+// said.
 func Open(o Options) (*Spool, error) {
 	o.setDefaults()
 	s := &Spool{
@@ -129,6 +134,7 @@ func Open(o Options) (*Spool, error) {
 		cursors:   map[string]*Cursor{},
 		always:    make(chan struct{}),
 		wake:      make(chan struct{}, 1),
+		gathered:  make(chan struct{}, 1),
 		quit:      make(chan struct{}),
 		stopped:   make(chan struct{}),
 		wantSpare: make(chan struct{}, 1),
