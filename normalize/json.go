@@ -205,7 +205,7 @@ func plainPrefix(s string) int {
 		x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
 			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 		quote, backslash := x^ones*'"', x^ones*'\\'
-		special := (x | x + ones | (x - ones*' ') | (quote - ones) | (backslash - ones)) & tops
+		special := (x | (x + ones) | (x - ones*' ') | (quote - ones) | (backslash - ones)) & tops
 		if special != 0 {
 			return i + bits.TrailingZeros64(special)/8
 		}

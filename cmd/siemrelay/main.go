@@ -102,7 +102,7 @@ Exit codes: 0 done, 1 failure, 64 wrong usage, 69 something is unavailable,
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, err) })
+	root.SetFlagErrorFunc(usageError)
 	root.AddCommand(
 		newServe(std), newDemo(std), newValidate(std), newConvert(std),
 		newSend(std), newHealth(), newVersion(std),

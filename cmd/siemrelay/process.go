@@ -79,7 +79,8 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 		return err
 	}
 	p.admin = admin.New(admin.Options{Ready: p.spool.Writable, Gatherer: registry, Logger: p.log})
-	adminListener, err := net.Listen("tcp", cfg.Admin.Listen)
+	var lc net.ListenConfig
+	adminListener, err := lc.Listen(context.Background(), "tcp", cfg.Admin.Listen)
 	if err != nil {
 		return fmt.Errorf("open admin.listen: %w", err)
 	}
@@ -89,7 +90,7 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 	if p.receiver, err = newReceiver(cfg, p.spool, p.log, registry); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", cfg.Receiver.Listen)
+	listener, err := lc.Listen(context.Background(), "tcp", cfg.Receiver.Listen)
 	if err != nil {
 		return fmt.Errorf("open receiver.listen: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -186,7 +185,7 @@ func (s *sending) deliver(ctx context.Context, name string, body []byte) {
 	if len(attempts) > 1 {
 		tries = fmt.Sprintf("%d attempts", len(attempts))
 	}
-	io.WriteString(s.std.out, strings.ToValidUTF8(fmt.Sprintf("%-38s %-12s %s, %v: %s\n", name, word, tries, took.Round(time.Millisecond), last), "\uFFFD"))
+	fmt.Fprintf(s.std.out, "%-38s %-12s %s, %v: %s\n", name, word, tries, took.Round(time.Millisecond), last)
 }
 
 // markAsTest adds the key that makes a webhook a test event. A body that is no

@@ -37,8 +37,8 @@ func eachInFile(name string, in io.Reader, take func(string, []byte) error) erro
 
 func eachInStream(name string, r io.Reader, take func(string, []byte) error) error {
 	br := bufio.NewReaderSize(r, 64<<10)
-	if bom, _ := br.Peek(3); string(bom) == "\xef\xbb\xbf" {
-		br.Discard(len(bom))
+	if bom, err := br.Peek(3); err == nil && string(bom) == "\xef\xbb\xbf" {
+		_, _ = br.Discard(len(bom)) // it is in the buffer
 	}
 	d := json.NewDecoder(br)
 	for n := 1; ; n++ {

@@ -15,6 +15,7 @@ type Disk struct{}
 
 type diskFile struct{ *os.File }
 
+// Open implements FS.
 func (Disk) Open(name string, flag int) (File, error) {
 	f, err := os.OpenFile(name, flag, 0o600)
 	if err != nil {
@@ -23,17 +24,20 @@ func (Disk) Open(name string, flag int) (File, error) {
 	return diskFile{f}, nil
 }
 
-func (Disk) Mkdir(name string) error           { return os.Mkdir(name, 0o700) }
-func (Disk) Rename(from, to string) error      { return os.Rename(from, to) }
-func (Disk) Link(from, to string) error        { return os.Link(from, to) }
-func (Disk) Remove(name string) error          { return os.Remove(name) }
-func (Disk) List(dir string) ([]string, error) { return listDir(dir) }
-func (f diskFile) Size() (int64, error)        { return fileSize(f.File) }
-func (f diskFile) Sync() error {
-	return ignoringEINTR(func() error { return unix.Fdatasync(int(f.Fd())) })
-}
+// Mkdir implements FS.
+func (Disk) Mkdir(name string) error { return os.Mkdir(name, 0o700) }
 
-func listDir(dir string) ([]string, error) {
+// Rename implements FS.
+func (Disk) Rename(from, to string) error { return os.Rename(from, to) }
+
+// Link implements FS.
+func (Disk) Link(from, to string) error { return os.Link(from, to) }
+
+// Remove implements FS.
+func (Disk) Remove(name string) error { return os.Remove(name) }
+
+// List implements FS.
+func (Disk) List(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -45,7 +49,8 @@ func listDir(dir string) ([]string, error) {
 	return names, nil
 }
 
-func fileSize(f *os.File) (int64, error) {
+// Size implements File.
+func (f diskFile) Size() (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err
@@ -53,6 +58,12 @@ func fileSize(f *os.File) (int64, error) {
 	return info.Size(), nil
 }
 
+// Sync implements File.
+func (f diskFile) Sync() error {
+	return ignoringEINTR(func() error { return unix.Fdatasync(int(f.Fd())) })
+}
+
+// SyncDir implements FS.
 func (Disk) SyncDir(dir string) error {
 	d, err := os.Open(filepath.Clean(dir))
 	if err != nil {
@@ -61,6 +72,7 @@ func (Disk) SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// Space implements FS.
 func (Disk) Space(dir string) (free, total int64, err error) {
 	var st unix.Statfs_t
 	if err := ignoringEINTR(func() error { return unix.Statfs(dir, &st) }); err != nil {
@@ -69,6 +81,7 @@ func (Disk) Space(dir string) (free, total int64, err error) {
 	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize, nil
 }
 
+// Lock implements FS.
 func (Disk) Lock(name string) (io.Closer, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
