@@ -25,13 +25,15 @@ type batch struct {
 	err    error         // what became of the others
 }
 
-// finish tells the waiters the outcome; the first call holds.
-func (b *batch) finish(first uint64, stored int, err error) {
+// finish tells the waiters the outcome; the first call holds, and returns true.
+func (b *batch) finish(first uint64, stored int, err error) (told bool) {
 	b.settle.Do(func() {
 		b.first, b.stored, b.err = first, stored, err
 		b.timer.Stop()
 		close(b.done)
+		told = true
 	})
+	return told
 }
 
 // Append stores body and returns its event id once it is durable. The body is
@@ -42,11 +44,15 @@ func (s *Spool) Append(body []byte) (string, error) {
 	if len(body) > MaxBody {
 		return "", fmt.Errorf("append event of %d bytes: more than %d", len(body), MaxBody)
 	}
-	b, i, err := s.enqueue(body)
+	b, i, late, err := s.enqueue(body)
 	if err == nil {
-		<-b.done
-		if i >= b.stored {
-			err = b.err
+		select {
+		case <-b.done:
+			if i >= b.stored {
+				err = b.err
+			}
+		case <-late:
+			err = ErrSlow
 		}
 	}
 	if err != nil {
@@ -57,27 +63,27 @@ func (s *Spool) Append(body []byte) (string, error) {
 }
 
 // enqueue adds a record to the batch that the committer takes next and returns
-// its index there.
-func (s *Spool) enqueue(body []byte) (*batch, int, error) {
+// its index there. Where it had to wait for that, late tells when the time of the
+// whole Append is over; it is nil where the batch's own timer is enough.
+func (s *Spool) enqueue(body []byte) (_ *batch, i int, late <-chan time.Time, _ error) {
 	sum := checksum(body)
-	var deadline <-chan time.Time
 	s.mu.Lock()
 	for s.pending != nil && len(s.pending.buf)+len(body) > maxPending && !s.closed {
 		taken := s.pending.taken
 		s.mu.Unlock()
-		if deadline == nil {
-			deadline = time.After(s.o.AppendTimeout)
+		if late == nil {
+			late = time.After(s.o.AppendTimeout)
 		}
 		select {
 		case <-taken:
-		case <-deadline:
-			return nil, 0, ErrSlow
+		case <-late:
+			return nil, 0, nil, ErrSlow
 		}
 		s.mu.Lock()
 	}
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, 0, ErrClosed
+		return nil, 0, nil, ErrClosed
 	}
 	b := s.pending
 	if b == nil {
@@ -97,7 +103,7 @@ func (s *Spool) enqueue(body []byte) (*batch, int, error) {
 		default:
 		}
 	}
-	return b, len(b.ends) - 1, nil
+	return b, len(b.ends) - 1, late, nil
 }
 
 // expire answers those who have waited for b too long. A batch that the
@@ -109,7 +115,9 @@ func (s *Spool) expire(b *batch) {
 		s.pending = nil
 	}
 	s.mu.Unlock()
-	b.finish(0, 0, ErrSlow)
+	if b.finish(0, 0, ErrSlow) {
+		s.noteHealth(ErrSlow)
+	}
 }
 
 // take returns the batch that waits, nil if none does.

@@ -312,6 +312,10 @@ func TestASlowDiskIsAnsweredInTime(t *testing.T) {
 		if waited := time.Since(began); waited > 3*5*time.Second {
 			t.Errorf("three appends waited %v", waited)
 		}
+		if err := s.Writable(); !errors.Is(err, spool.ErrSlow) {
+			t.Errorf("while the disk hangs, an event would get %v", err)
+		}
+		began = time.Now()
 		big := []byte(strings.Repeat("x", 5<<20))
 		results := make(chan error, 10)
 		for range cap(results) { // more than may wait at once
@@ -322,11 +326,17 @@ func TestASlowDiskIsAnsweredInTime(t *testing.T) {
 				t.Errorf("append said %v, want ErrSlow", err)
 			}
 		}
+		if waited := time.Since(began); waited > 5*time.Second {
+			t.Errorf("appends that waited for each other took %v", waited)
+		}
 		close(hold)
 		id := mustAppend(t, s, event(2))
 		all := drain(t, c)
 		if last := all[len(all)-1]; last.id != id {
 			t.Errorf("the newest event is %s, want %s", last.id, id)
+		}
+		if err := s.Writable(); err != nil {
+			t.Errorf("after an event was stored, another one would get %v", err)
 		}
 		mustClose(t, s)
 	})
