@@ -50,11 +50,11 @@ func (s *Spool) commitPending() {
 		began := time.Now()
 		first, stored, err := s.commit(b)
 		s.expect(len(b.ends), time.Since(began))
+		s.noteHealth(err) // first, so that who is refused finds Writable say so too
 		b.finish(first, stored, err)
 		if errors.Is(err, ErrNoSpace) {
 			s.releaseOldest() // the disk has less than it says
 		}
-		s.noteHealth(err)
 		s.recycle(b)
 	}
 }

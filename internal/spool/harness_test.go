@@ -111,7 +111,7 @@ func aside(fsys *crashfs.FS) []string    { return under(fsys, "aside") }
 func under(fsys *crashfs.FS, sub string) []string {
 	var names []string
 	for _, name := range fsys.Names() {
-		if filepath.Dir(name) == filepath.Join(dir, sub) && filepath.Base(name) != "spare" {
+		if filepath.Dir(name) == filepath.Join(dir, sub) && !strings.HasPrefix(filepath.Base(name), "spare-") {
 			names = append(names, name)
 		}
 	}

@@ -105,14 +105,17 @@ func (s *Spool) segmentFile(g *segment) (File, error) {
 
 // openSegments lists the segment files in order and reads their headers.
 func (s *Spool) openSegments() error {
-	if err := s.removeOldSpare(); err != nil {
-		return err
-	}
 	names, err := s.fs.List(s.dirSegments())
 	if err != nil {
 		return fmt.Errorf("list segments: %w", err)
 	}
 	for _, name := range names {
+		if spare, err := s.removeOldSpare(name); spare || err != nil {
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		number, first, ok := parseSegmentName(name)
 		if !ok {
 			s.log.Warn("file in the spool is not a segment, leaving it alone", "file", filepath.Join(s.dirSegments(), name))

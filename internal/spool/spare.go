@@ -3,14 +3,14 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 const (
-	spareName  = "spare"
-	spareChunk = 256 << 10
+	sparePrefix = "spare-"
+	spareChunk  = 256 << 10
 )
 
 // spare is a file of zeros, as long as a segment and durable, that the next
@@ -24,16 +24,21 @@ type spare struct {
 	size int64
 }
 
-// prepare makes a spare whenever the committer asks for one. Close stops it.
+// prepare makes a spare whenever the committer asks for one and there is none.
+// Close stops it. Each spare has a name of its own: the committer may be about to
+// make a segment of the one before, and no zeros may ever go into that.
 func (s *Spool) prepare() {
 	defer close(s.prepared)
-	for {
+	for number := 1; ; number++ {
 		select {
 		case <-s.quit:
 			return
 		case <-s.wantSpare:
 		}
-		made, err := s.makeSpare()
+		if s.hasSpare() {
+			continue
+		}
+		made, err := s.makeSpare(fmt.Sprintf("%s%d", sparePrefix, number))
 		if err != nil {
 			s.log.Warn("could not prepare a segment, the next one grows as it is written", "error", err)
 		}
@@ -41,6 +46,12 @@ func (s *Spool) prepare() {
 		s.spareSegment = made
 		s.mu.Unlock()
 	}
+}
+
+func (s *Spool) hasSpare() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.spareSegment != nil
 }
 
 // askForSpare is called once for each segment, when it is half full.
@@ -52,7 +63,7 @@ func (s *Spool) askForSpare() {
 }
 
 // makeSpare writes a spare, nil if there isn't room in plenty for one.
-func (s *Spool) makeSpare() (*spare, error) {
+func (s *Spool) makeSpare(name string) (*spare, error) {
 	size := s.segmentSize
 	s.mu.Lock()
 	crowded := s.usedLocked()+2*size > s.o.MaxSize/2
@@ -61,8 +72,8 @@ func (s *Spool) makeSpare() (*spare, error) {
 	if err != nil || crowded || free-2*size < 2*s.o.MinFree {
 		return nil, err
 	}
-	p := &spare{path: filepath.Join(s.dirSegments(), spareName), size: size}
-	if p.file, err = s.fs.Open(p.path, os.O_RDWR|os.O_CREATE|os.O_TRUNC); err != nil {
+	p := &spare{path: filepath.Join(s.dirSegments(), name), size: size}
+	if p.file, err = s.fs.Open(p.path, os.O_RDWR|os.O_CREATE|os.O_EXCL); err != nil {
 		return nil, err
 	}
 	zeros := make([]byte, min(spareChunk, size))
@@ -134,11 +145,14 @@ func (s *Spool) trim(g *segment) bool {
 	return true
 }
 
-// removeOldSpare removes what an earlier process prepared.
-func (s *Spool) removeOldSpare() error {
-	err := s.fs.Remove(filepath.Join(s.dirSegments(), spareName))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove prepared segment: %w", err)
+// removeOldSpare removes what an earlier process prepared, if name is that, and
+// tells whether it is.
+func (s *Spool) removeOldSpare(name string) (bool, error) {
+	if !strings.HasPrefix(name, sparePrefix) {
+		return false, nil
 	}
-	return nil
+	if err := s.fs.Remove(filepath.Join(s.dirSegments(), name)); err != nil {
+		return true, fmt.Errorf("remove prepared segment: %w", err)
+	}
+	return true, nil
 }

@@ -1,11 +1,13 @@
 package spool_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/siemrelay/siemrelay/internal/spool"
 	"github.com/siemrelay/siemrelay/internal/spool/crashfs"
 )
 
@@ -13,7 +15,7 @@ import (
 func renames(fsys *crashfs.FS) *int {
 	n := new(int)
 	fsys.Fault(func(op crashfs.Op, name string, _ int) error {
-		if op == crashfs.OpRename && name == dir+"/segments/spare" {
+		if op == crashfs.OpRename && strings.HasPrefix(name, dir+"/segments/spare-") {
 			*n++
 		}
 		return nil
@@ -53,7 +55,7 @@ func TestSegmentsAreMadeOfSpares(t *testing.T) {
 				}
 				return b
 			})
-			if name == dir+"/segments/spare" {
+			if strings.HasPrefix(name, dir+"/segments/spare-") {
 				t.Error("the spare was left behind")
 			}
 		}
@@ -75,7 +77,7 @@ func TestASpareNeverMakesTheSpoolFull(t *testing.T) {
 					synctest.Wait()
 				} else {
 					fsys.Fault(func(op crashfs.Op, name string, _ int) error {
-						if name == dir+"/segments/spare" {
+						if strings.HasPrefix(name, dir+"/segments/spare-") {
 							return crashfs.ErrCrashed
 						}
 						return nil
@@ -91,5 +93,66 @@ func TestASpareNeverMakesTheSpoolFull(t *testing.T) {
 		if stored[true] != stored[false] {
 			t.Errorf("%d events fit with spares, %d without", stored[true], stored[false])
 		}
+	})
+}
+
+// gateFS holds every write to a spare until the gate lets it through.
+type gateFS struct {
+	spool.FS
+	gate chan struct{}
+}
+
+type gateFile struct {
+	spool.File
+	gate chan struct{}
+}
+
+func (f gateFS) Open(name string, flag int) (spool.File, error) {
+	file, err := f.FS.Open(name, flag)
+	if err != nil || !strings.HasPrefix(name, dir+"/segments/spare-") {
+		return file, err
+	}
+	return &gateFile{file, f.gate}, nil
+}
+
+func (f *gateFile) WriteAt(p []byte, at int64) (int, error) {
+	if len(p) > 4<<10 { // the zeros; a segment that was a spare gets small events
+		<-f.gate
+	}
+	return f.File.WriteAt(p, at)
+}
+
+// A disk that is too slow for the spare to be ready in time must not end in zeros
+// being written over a segment: the spare comes when the segment after is begun,
+// the next one is asked for, and the first is used while that is at work.
+func TestALateSpareIsNoDanger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := crashfs.New(1)
+		fsys.Resize(128 << 10) // segments of 8 KiB, and room in plenty
+		gate := make(chan struct{})
+		o := options(gateFS{fsys, gate})
+		o.MaxSize = 1 << 20
+		n := renames(fsys)
+		s := mustOpen(t, o)
+		c := mustCursor(t, s, "out")
+		late := false
+		for i := range 120 {
+			mustAppend(t, s, event(i))
+			synctest.Wait()
+			if !late && len(segments(fsys)) == 2 {
+				gate <- struct{}{}
+				synctest.Wait()
+				late = true
+			}
+		}
+		if *n == 0 {
+			t.Error("no segment was made of a spare: nothing was tested")
+		}
+		close(gate)
+		synctest.Wait()
+		if all := drain(t, c); len(all) != 120 {
+			t.Errorf("%d events, want 120", len(all))
+		}
+		mustClose(t, s)
 	})
 }
