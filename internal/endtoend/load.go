@@ -1,0 +1,150 @@
+package endtoend
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Delivery is one webhook that was sent once, and what it got.
+type Delivery struct {
+	Record string // its record's id
+	Number int    // counts the record's deliveries, from 1; it is the title
+	Hash   string // SHA-256 of the body, as event.hash has it
+	Answer Answer
+	Err    error         // why no answer came: it may have been accepted or not
+	Took   time.Duration // until the answer or the error
+}
+
+// Accepted tells whether the sender was told that the relay has it.
+func (d Delivery) Accepted() bool { return d.Err == nil && d.Answer.Accepted() }
+
+// LoadOptions say what a load consists of.
+type LoadOptions struct {
+	Client      func() *Client // makes one for each connection; its address does not count
+	Connections int
+	Records     int // that each connection writes to, in turn
+	BodySize    int // up to so many bytes are added to each body
+}
+
+// Load is senders that post webhooks as fast as they are answered, each waiting
+// for one answer before it sends the next webhook. Nothing is sent twice.
+type Load struct {
+	o        LoadOptions
+	address  atomic.Value // string: the door; empty while there is none
+	stop     chan struct{}
+	stopOnce sync.Once
+	senders  sync.WaitGroup
+	mu       sync.Mutex
+	sent     []Delivery
+	accepted atomic.Int64
+	refused  atomic.Int64
+	doubt    atomic.Bool
+	doubtful atomic.Int64
+}
+
+// ErrDoubt is the error of a delivery that was accepted while the power was being
+// cut. In truth nobody is left then who could answer, so what counts is what was
+// accepted before. Linux shuts ext4 down in steps, between which an fdatasync that
+// is under way can succeed and what it wrote be gone all the same: a program that
+// does nothing but pwrite and fdatasync sees that too, in one of twenty cuts.
+var ErrDoubt = errors.New("accepted while the power was cut")
+
+// StartLoad starts the senders, which wait for a door. Stop ends them.
+func StartLoad(o LoadOptions) *Load {
+	l := &Load{o: o, stop: make(chan struct{})}
+	l.address.Store("")
+	for i := range o.Connections {
+		c := o.Client()
+		l.senders.Go(func() { l.send(c, i) })
+	}
+	return l
+}
+
+// SetDoor tells the senders where the relay is now; empty makes them wait.
+func (l *Load) SetDoor(address string) { l.address.Store(address) }
+
+// Accepted is how many webhooks were accepted so far.
+func (l *Load) Accepted() int { return int(l.accepted.Load()) }
+
+// Refused is how many webhooks were answered, but not accepted.
+func (l *Load) Refused() int { return int(l.refused.Load()) }
+
+// Doubt says from when to when what is accepted may be lost all the same.
+func (l *Load) Doubt(from bool) { l.doubt.Store(from) }
+
+// Doubtful is how many webhooks were accepted in doubt.
+func (l *Load) Doubtful() int { return int(l.doubtful.Load()) }
+
+// Stop ends the senders, if they have not ended yet, and returns what they sent,
+// each record's in order.
+func (l *Load) Stop() []Delivery {
+	l.stopOnce.Do(func() { close(l.stop) })
+	l.senders.Wait()
+	return l.sent
+}
+
+func (l *Load) send(c *Client, connection int) {
+	defer c.Close()
+	numbers := make([]int, l.o.Records)
+	var sent []Delivery
+	for turn := 0; !l.stopped(); turn++ {
+		if !l.connect(c) {
+			time.Sleep(2 * time.Millisecond) // a poll
+			continue
+		}
+		i := turn % l.o.Records
+		numbers[i]++
+		d := Delivery{Record: fmt.Sprintf("load-%d-%d", connection, i), Number: numbers[i]}
+		body := fmt.Appendf(nil, `{"record_type":"Threat","id":%q,"company_id":"c-1","trigger_action":"update","title":"%d","risk":"high","state":"detected","type":"User","description":%q}`,
+			d.Record, d.Number, strings.Repeat("x", turn*7919%(l.o.BodySize+1)))
+		sum := sha256.Sum256(body)
+		d.Hash = hex.EncodeToString(sum[:])
+		began := time.Now()
+		d.Answer, d.Err = c.Post(body)
+		d.Took = time.Since(began)
+		if d.Accepted() && l.doubt.Load() {
+			d.Err = ErrDoubt
+			l.doubtful.Add(1)
+		}
+		l.count(d)
+		sent = append(sent, d)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent = append(l.sent, sent...)
+}
+
+func (l *Load) count(d Delivery) {
+	switch {
+	case d.Accepted():
+		l.accepted.Add(1)
+	case d.Err == nil:
+		l.refused.Add(1)
+		time.Sleep(time.Millisecond) // who is refused does not try again at once
+	}
+}
+
+func (l *Load) stopped() bool {
+	select {
+	case <-l.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// connect makes sure that there is a connection to where the relay is now.
+func (l *Load) connect(c *Client) bool {
+	address := l.address.Load().(string)
+	if address != c.Address {
+		c.Close()
+		c.Address = address
+	}
+	return address != "" && c.Dial() == nil
+}
