@@ -111,10 +111,21 @@ func pendingDesc() *prometheus.Desc {
 
 func (p pendingCollector) Describe(ch chan<- *prometheus.Desc) { ch <- p.desc }
 
+// Collect holds no lock while it sends: who receives may be about to ask a gauge
+// that needs it.
 func (p pendingCollector) Collect(ch chan<- prometheus.Metric) {
-	p.s.mu.Lock()
-	defer p.s.mu.Unlock()
-	for name, settled := range p.s.settled {
-		ch <- prometheus.MustNewConstMetric(p.desc, prometheus.GaugeValue, float64(p.s.next-min(settled, p.s.next)), name)
+	for name, events := range p.s.pendingEvents() {
+		ch <- prometheus.MustNewConstMetric(p.desc, prometheus.GaugeValue, float64(events), name)
 	}
+}
+
+// pendingEvents returns, by cursor, how many events are before it.
+func (s *Spool) pendingEvents() map[string]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	events := make(map[string]uint64, len(s.settled))
+	for name, settled := range s.settled {
+		events[name] = s.next - min(settled, s.next)
+	}
+	return events
 }
