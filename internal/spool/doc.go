@@ -18,7 +18,7 @@
 //
 // Every number is little-endian, every checksum CRC-32C (Castagnoli).
 //
-// # spool.meta, 44 bytes, written once
+// # spool.meta, 44 bytes, written once; every version begins with these
 //
 //	offset  size
 //	     0     8  magic "SRSPOOL\n"

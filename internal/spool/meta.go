@@ -30,14 +30,14 @@ func encodeMeta(id spoolID) []byte {
 
 func parseMeta(b []byte) (spoolID, error) {
 	var id spoolID
-	if len(b) < len(metaMagic)+4 || string(b[:len(metaMagic)]) != metaMagic {
+	if len(b) < metaSize || string(b[:len(metaMagic)]) != metaMagic {
 		return id, errors.New("not a spool's meta file")
+	}
+	if !intact(b[:metaSize]) { // first, for a flipped bit must not look like a newer version
+		return id, errors.New("checksum does not match")
 	}
 	if err := checkVersion(binary.LittleEndian.Uint32(b[len(metaMagic):])); err != nil {
 		return id, err
-	}
-	if len(b) != metaSize || !intact(b) {
-		return id, errors.New("checksum does not match")
 	}
 	copy(id[:], b[12:])
 	return id, nil
@@ -52,12 +52,12 @@ func checkVersion(v uint32) error {
 }
 
 // loadID reads the spool's id: from the meta file or, where that is missing or
-// damaged, from a segment. A new spool gets a random one. So does a spool that
-// has lost every segment and cursor, because the sequences that it would count
-// from 1 again must not give the same event ids.
+// damaged, from a segment. A new spool gets a random one. So does a spool without
+// segments that has no cursor either, or has a damaged one: it may count again from
+// a sequence that was given before, which must not give the same event ids.
 func (s *Spool) loadID(cursorsDamaged bool) error {
 	name := filepath.Join(s.o.Dir, metaName)
-	numbersLost := cursorsDamaged && len(s.segments) == 0 && len(s.cursors) == 0
+	numbersLost := len(s.segments) == 0 && (cursorsDamaged || len(s.cursors) == 0)
 	b, err := readFile(s.fs, name)
 	if err == nil {
 		s.id, err = parseMeta(b)
