@@ -2,8 +2,10 @@ package spool_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -168,6 +170,34 @@ func TestAMissingSegmentIsCounted(t *testing.T) {
 	got, unreadable := reread(t, fsys)
 	if len(got) != 1 || got[0].body != event(2) || unreadable != 2 {
 		t.Errorf("read %v, %d unreadable; want the third event and 2", got, unreadable)
+	}
+}
+
+// Somebody copied a segment back under a number of today. Its place is where its
+// sequences are, or it would hide those that came since.
+func TestACopiedSegmentHidesNothing(t *testing.T) {
+	fsys := crashfs.New(1)
+	var all []got
+	for i := range 3 { // one segment each
+		s := mustOpen(t, options(fsys))
+		c := mustCursor(t, s, "out")
+		mustAppend(t, s, event(i))
+		all = append(all[:0], drain(t, c)...)
+		mustClose(t, s)
+	}
+	for i, name := range segments(fsys)[:2] {
+		copied := fmt.Sprintf("%s/segments/%010d%s", dir, 70-i, filepath.Base(name)[10:])
+		if err := fsys.Link(name, copied); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, unreadable := reread(t, fsys); bodies(got) != bodies(all) || unreadable != 0 {
+		t.Errorf("read %v, %d unreadable, want %v", got, unreadable, all)
+	}
+	s := mustOpen(t, options(fsys))
+	defer mustClose(t, s)
+	if id := mustAppend(t, s, event(9)); id == all[1].id || id == all[2].id {
+		t.Errorf("event id %s was given twice", id)
 	}
 }
 

@@ -11,8 +11,9 @@
 //	DIR/spool.meta                 format version and the spool's random id
 //	DIR/spool.lock                 held by flock while a process has the spool open
 //	DIR/segments/NNNNNNNNNN-SSSSSSSSSSSSSSSSSSSS.log
-//	                               records; NNNNNNNNNN orders the files, S… is
-//	                               the first sequence that the file may hold
+//	                               records; S… is the first sequence that the file
+//	                               may hold and orders the files; among those with
+//	                               the same one NNNNNNNNNN does, which counts files
 //	DIR/cursors/NAME.cursor        how far the output NAME has come
 //	DIR/aside/                     damaged segments and cut tails, for a person
 //

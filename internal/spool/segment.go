@@ -1,12 +1,14 @@
 package spool
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 const (
@@ -18,7 +20,7 @@ const (
 // and asked, which belong to the committer.
 type segment struct {
 	path   string
-	number uint32 // orders the files
+	number uint32 // orders the files that begin with the same sequence
 	first  uint64 // first sequence that it may hold
 	size   int64  // bytes that are durable, header included
 	ahead  int64  // length of the file where it was made longer than size, else 0
@@ -74,11 +76,11 @@ func (g *segment) parseHeader(b []byte) error {
 func (s *Spool) createSegment() (*segment, error) {
 	g := &segment{number: s.nextNumber, first: s.next, before: s.accepted, id: s.id, size: segmentHeaderSize}
 	g.path = filepath.Join(s.dirSegments(), segmentName(g.number, g.first))
+	s.nextNumber++ // even if what follows fails: the name may be taken then
 	f, err := s.segmentFile(g)
 	if err != nil {
 		return nil, fmt.Errorf("create segment: %w", err)
 	}
-	s.nextNumber++ // even if what follows fails: the name may be taken now
 	_, err = f.WriteAt(g.encodeHeader(), 0)
 	if err == nil {
 		err = s.fs.SyncDir(s.dirSegments())
@@ -126,8 +128,10 @@ func (s *Spool) openSegments() error {
 			return fmt.Errorf("open segment %s: %w", g.path, err)
 		}
 		s.segments = append(s.segments, g)
-		s.nextNumber = number + 1
+		s.nextNumber = max(s.nextNumber, number+1)
 	}
+	// The numbers alone would do, but for a file that somebody copied.
+	slices.SortStableFunc(s.segments, func(a, b *segment) int { return cmp.Compare(a.first, b.first) })
 	return nil
 }
 
