@@ -31,6 +31,13 @@ func within(random *rand.Rand, limit time.Duration) time.Duration {
 	return time.Duration(random.Int64N(int64(limit)))
 }
 
+// small makes a spool whose segments fill up, are followed by prepared ones and
+// go, many times in one test.
+func small(s endtoend.Setup) endtoend.Setup {
+	s.Binary, s.MaxSize, s.Retention = binary, "8MiB", "0"
+	return s
+}
+
 // share is a number of rounds in proportion to -crash.rounds, of which 30 are ordinary.
 func share(ordinary int) int { return max(ordinary**rounds/30, 1) }
 
@@ -122,8 +129,8 @@ func (r *run) finish(p *endtoend.Process) (longest time.Duration) {
 func TestKilledUnderLoad(t *testing.T) {
 	random := moments(t)
 	r := startRun(t,
-		endtoend.Setup{Binary: binary, Outputs: []endtoend.Output{{Format: "ecs", MaxEvents: 20}, {Format: "cef", MaxEvents: 50}}},
-		endtoend.LoadOptions{Connections: 16, Records: 3, BodySize: 1000})
+		small(endtoend.Setup{Outputs: []endtoend.Output{{Format: "ecs", MaxEvents: 20}, {Format: "cef", MaxEvents: 50}}}),
+		endtoend.LoadOptions{Connections: 16, Records: 3, BodySize: 4000})
 	for range *rounds {
 		if random.IntN(5) == 0 { // while it starts
 			p := r.Launch()
@@ -154,12 +161,12 @@ func kill(t *testing.T, p *endtoend.Process) {
 // was not synced. One output is on that disk, one is not.
 func TestPowerLost(t *testing.T) {
 	const connections = 4
-	disk := endtoend.NewDisk(t, 256)
+	disk := endtoend.NewDisk(t, 2048) // sparse: it takes what is written
 	random := moments(t)
-	r := startRun(t, endtoend.Setup{
-		Binary: binary, SpoolDir: disk.Dir + "/spool",
-		Outputs: []endtoend.Output{{Format: "ecs", MaxEvents: 20, Path: disk.Dir + "/out/events.ndjson"}, {Format: "cef", MaxEvents: 20}},
-	}, endtoend.LoadOptions{Connections: connections, Records: 2, BodySize: 5000})
+	r := startRun(t, small(endtoend.Setup{
+		SpoolDir: disk.Dir + "/spool",
+		Outputs:  []endtoend.Output{{Format: "ecs", MaxEvents: 20, Path: disk.Dir + "/out/events.ndjson"}, {Format: "cef", MaxEvents: 20}},
+	}), endtoend.LoadOptions{Connections: connections, Records: 2, BodySize: 20_000})
 	for range share(3) {
 		p := r.start()
 		before := r.load.Accepted()
@@ -186,8 +193,8 @@ func TestPowerLost(t *testing.T) {
 func TestStoppedUnderLoad(t *testing.T) {
 	random := moments(t)
 	r := startRun(t,
-		endtoend.Setup{Binary: binary, Plain: true, Outputs: []endtoend.Output{{Format: "ecs", MaxEvents: 100}, {Format: "cef", MaxEvents: 7}}},
-		endtoend.LoadOptions{Connections: 6, Records: 3})
+		small(endtoend.Setup{Plain: true, Outputs: []endtoend.Output{{Format: "ecs", MaxEvents: 100}, {Format: "cef", MaxEvents: 7}}}),
+		endtoend.LoadOptions{Connections: 6, Records: 3, BodySize: 4000})
 	r.maxAgain = []int{0, 0}
 	for range share(8) {
 		p := r.start()

@@ -22,13 +22,13 @@ const Secret = "swordfish"
 
 // Setup says what a rig's relay is configured with.
 type Setup struct {
-	Binary   string
-	SpoolDir string // empty: a folder of the rig
-	Plain    bool   // HTTP instead of HTTPS
-	MaxSize  string // of the spool; empty: 4GiB
-	MinFree  string // empty: 1MiB
-	Outputs  []Output
-	Logins   int // how many logins of the same user name there are; 0: one
+	Binary    string
+	SpoolDir  string // empty: a folder of the rig
+	Plain     bool   // HTTP instead of HTTPS
+	MaxSize   string // of the spool; empty: 4GiB. A segment has an eighth of it
+	Retention string // empty: 168h
+	Outputs   []Output
+	Logins    int // how many logins of the same user name there are; 0: one
 }
 
 // Output is one file output.
@@ -118,7 +118,7 @@ func (r *Rig) yaml() string {
 	for i, l := range r.Logins {
 		fmt.Fprintf(&b, "    - {username: %s, password_file: %q}\n", l.Username, r.PasswordFile(i))
 	}
-	fmt.Fprintf(&b, "spool: {dir: %q, max_size: %s, min_free: %s}\n", r.SpoolDir, or(r.MaxSize, "4GiB"), or(r.MinFree, "1MiB"))
+	fmt.Fprintf(&b, "spool: {dir: %q, max_size: %s, min_free: 1MiB, retention: %s}\n", r.SpoolDir, or(r.MaxSize, "4GiB"), or(r.Retention, "168h"))
 	b.WriteString("admin: {listen: 127.0.0.1:0}\nlog: {format: json}\noutputs:\n")
 	for _, o := range r.Outputs {
 		fmt.Fprintf(&b, "  - name: %s\n    type: file\n    format: %s\n", o.Format, o.Format)
