@@ -1,6 +1,7 @@
 package spool_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -210,4 +211,62 @@ func TestPowerCutUnderConcurrentAppends(t *testing.T) {
 			t.Fatalf("power cut at operation %d", k)
 		}
 	}
+}
+
+// TestKilledThenPowerCut kills the process at the k-th operation of its first
+// start. The next one finds files and directories that were made and never synced,
+// works with them, and then the power goes: no output may miss an event.
+func TestKilledThenPowerCut(t *testing.T) {
+	for seed := range uint64(30) {
+		for k, killed := 1, true; killed; k++ {
+			fsys := crashfs.New(seed*1000 + uint64(k))
+			o := options(fsys)
+			o.Dir = "/srv/siemrelay" + dir + "/"
+			fsys.CrashAt(0)
+			killed = false
+			fsys.Fault(func(_ crashfs.Op, _ string, n int) error {
+				if n < k {
+					return nil
+				}
+				killed = true
+				return crashfs.ErrCrashed
+			})
+			if s, _, err := openTwo(o); err == nil {
+				s.Close()
+			}
+			fsys.Fault(nil)
+			s, _, err := openTwo(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustAppend(t, s, event(k))
+			fsys.CrashAt(1)
+			s.Close()
+			fsys.Crash()
+			s, cursors, err := openTwo(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range cursors {
+				if all := drain(t, c); bodies(all) != event(k)+"\n" {
+					t.Fatalf("seed %d, killed at operation %d: an output got %v", seed, k, all)
+				}
+			}
+			mustClose(t, s)
+		}
+	}
+}
+
+// openTwo opens a spool and two cursors, which begin with the first event only
+// where the spool is new.
+func openTwo(o spool.Options) (s *spool.Spool, cursors [2]*spool.Cursor, err error) {
+	if s, err = spool.Open(o); err != nil {
+		return nil, cursors, err
+	}
+	for i, name := range []string{"one", "two"} {
+		if cursors[i], err = s.Cursor(name, spool.FromNow); err != nil {
+			return nil, cursors, errors.Join(err, s.Close())
+		}
+	}
+	return s, cursors, nil
 }

@@ -78,10 +78,23 @@ func (s *Spool) loadID(cursorsDamaged bool) error {
 			s.id = g.id
 		}
 	}
+	s.syncAncestors()
 	if err := writeFileDurably(s.fs, name, encodeMeta(s.id)); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
+}
+
+// syncAncestors makes the way to the spool durable, before the meta file says that
+// it is: an earlier process may have made it and been killed. Where we may not, we
+// did not make it either.
+func (s *Spool) syncAncestors() {
+	for dir := s.o.Dir; dir != filepath.Dir(dir); {
+		dir = filepath.Dir(dir)
+		if err := s.fs.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrPermission) {
+			s.log.Warn("could not sync a directory above the spool", "directory", dir, "error", err)
+		}
+	}
 }
 
 func readFile(fsys FS, name string) ([]byte, error) {

@@ -61,6 +61,7 @@ type Options struct {
 }
 
 func (o *Options) setDefaults() {
+	o.Dir = filepath.Clean(o.Dir) // the parent of "spool/" would be "spool"
 	if o.FS == nil {
 		o.FS = Disk{}
 	}
@@ -160,6 +161,12 @@ func (s *Spool) load() error {
 	var err error
 	if s.lock, err = s.fs.Lock(filepath.Join(s.o.Dir, lockName)); err != nil {
 		return err
+	}
+	// What is in them may be of a process that was killed before it had synced it.
+	for _, dir := range []string{s.o.Dir, s.dirSegments(), s.dirCursors()} {
+		if err := s.fs.SyncDir(dir); err != nil {
+			return fmt.Errorf("sync directory: %w", err)
+		}
 	}
 	if err := s.openSegments(); err != nil {
 		return err

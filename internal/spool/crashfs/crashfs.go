@@ -114,12 +114,12 @@ func (f *FS) Crash() {
 	f.locks = map[string]bool{}
 	f.names = f.surviving(f.held, f.names)
 	f.held = clone(f.names)
-	f.dirs = clone(f.dirsH)
+	f.dirs = reachable(f.dirsH)
+	f.dirsH = clone(f.dirs)
 	for name := range f.names {
-		for dir := filepath.Dir(name); !f.dirs[dir]; dir = filepath.Dir(dir) {
+		if !f.dirs[filepath.Dir(name)] {
 			delete(f.names, name) // its directory is gone
 			delete(f.held, name)
-			break
 		}
 	}
 	for _, name := range sortedKeys(f.names) {
@@ -128,6 +128,17 @@ func (f *FS) Crash() {
 		in.synced = append([]byte(nil), in.seen...)
 		in.lost = false
 	}
+}
+
+// reachable returns the directories whose parents are there, up to the root.
+func reachable(dirs map[string]bool) map[string]bool {
+	out := map[string]bool{"/": true}
+	for _, dir := range sortedKeys(dirs) { // parents come first
+		if out[filepath.Dir(dir)] {
+			out[dir] = true
+		}
+	}
+	return out
 }
 
 // surviving mixes the entries that are durable with those that are not yet.
