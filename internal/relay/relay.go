@@ -35,8 +35,8 @@ type Source interface {
 	// Next returns the next event; ok is false if there is none yet. It does not
 	// wait. raw is valid until the next call. After an error the call may be repeated.
 	Next() (raw normalize.Raw, ok bool, err error)
-	// Ready returns a channel that is closed once Next has an event, which may be
-	// already.
+	// Ready returns a channel that is closed once Next should be called, which may be
+	// already: it has an event, or something of its own to do.
 	Ready() <-chan struct{}
 	// Commit makes durable that every event before the sequence next is settled.
 	// After an error the call may be repeated.

@@ -211,6 +211,11 @@ func (s *Spool) publish(g *segment, size int64, n int) {
 	defer s.mu.Unlock()
 	g.size += size
 	s.next += uint64(n)
+	s.wakeLocked()
+}
+
+// wakeLocked wakes the cursors that wait.
+func (s *Spool) wakeLocked() {
 	if s.more != nil {
 		close(s.more)
 		s.more = nil

@@ -135,12 +135,13 @@ func (s *Spool) adopt(c *Cursor) {
 	s.mu.Unlock()
 }
 
-// Ready returns a channel that is closed once Next has a record to return.
+// Ready returns a channel that is closed once Next has a record to return, or a
+// removed file to let go of.
 func (c *Cursor) Ready() <-chan struct{} {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.pos < s.next {
+	if c.pos < s.next || c.holdsDroppedLocked() {
 		return s.always
 	}
 	if s.more == nil {
@@ -148,6 +149,8 @@ func (c *Cursor) Ready() <-chan struct{} {
 	}
 	return s.more
 }
+
+func (c *Cursor) holdsDroppedLocked() bool { return c.seg != nil && c.seg.dropped }
 
 // Next returns the next record, ok false if none is there yet. Records that
 // can't be read are counted, their file is kept aside, and the next good one is
@@ -187,7 +190,11 @@ func (c *Cursor) refresh() (more bool, err error) {
 	s := c.s
 	s.mu.Lock()
 	if c.pos >= s.next {
+		dropped := c.holdsDroppedLocked()
 		s.mu.Unlock()
+		if dropped { // the disk keeps it for as long as it is open
+			return false, c.closeSegment()
+		}
 		return false, nil
 	}
 	i := len(s.segments) - 1

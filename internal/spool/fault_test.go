@@ -214,6 +214,47 @@ func TestWhatACursorNeedsIsNeverReleased(t *testing.T) {
 	mustClose(t, s)
 }
 
+// A removed file takes room for as long as it is open. An output that is idle must
+// not hold the newest segment, or nothing would ever come to wake it.
+func TestAnIdleCursorGivesRoomBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := crashfs.New(1)
+		fsys.Resize(64 << 10)
+		o := options(fsys)
+		o.MaxSize, o.MinFree, o.Retention = 1<<20, 32<<10, time.Hour // too little is free for a spare
+		s := mustOpen(t, o)
+		defer mustClose(t, s)
+		c := mustCursor(t, s, "out")
+		mustAppend(t, s, strings.Repeat("x", 2<<10))
+		all := drain(t, c)
+		if err := c.Commit(all[0].sequence + 1); err != nil {
+			t.Fatal(err)
+		}
+		go func() { // as a relay does
+			for {
+				<-c.Ready()
+				if r, ok, err := c.Next(); ok || err != nil {
+					if r.Sequence != 2 || err != nil {
+						t.Errorf("next: %d %v", r.Sequence, err)
+					}
+					return
+				}
+			}
+		}()
+		fsys.Resize(35 << 10) // somebody else took the rest, but for what is delivered
+		_, err := s.Append([]byte(strings.Repeat("y", 1<<10)))
+		if synctest.Wait(); err != nil {
+			_, err = s.Append([]byte(strings.Repeat("y", 1<<10)))
+		}
+		if err != nil {
+			t.Errorf("append, with all delivered: %v", err)
+			fsys.Resize(0)
+			mustAppend(t, s, event(0)) // wakes the goroutine
+		}
+		synctest.Wait()
+	})
+}
+
 func TestRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fsys := crashfs.New(1)

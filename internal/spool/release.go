@@ -125,15 +125,18 @@ func (s *Spool) releaseExpired() {
 	}
 }
 
-// drop removes a closed segment, first from the list, then from the disk.
+// drop removes a closed segment, first from the list, then from the disk. The disk
+// has its room back when the cursors that still have it open have closed it too.
 func (s *Spool) drop(g *segment) bool {
 	s.mu.Lock()
+	g.dropped = true
 	for i := range s.segments {
 		if s.segments[i] == g {
 			s.segments = append(s.segments[:i:i], s.segments[i+1:]...)
 			break
 		}
 	}
+	s.wakeLocked()
 	s.mu.Unlock()
 	if err := s.fs.Remove(g.path); err != nil {
 		s.log.Error("could not remove a segment that is no longer needed", "file", g.path, "error", err)

@@ -29,6 +29,7 @@ type segment struct {
 	id        spoolID
 	headerErr error // why the header could not be read, nil if it could
 	aside     bool  // a copy is kept aside
+	dropped   bool  // no longer in the spool
 
 	file  File // open for writing, nil once the segment is closed
 	asked bool // for a spare to follow it; the committer's, as file is

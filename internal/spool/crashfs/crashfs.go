@@ -50,7 +50,8 @@ type FS struct {
 	held  map[string]*inode // as they are on the platter
 	dirsH map[string]bool
 	locks map[string]bool
-	epoch int // raised by Crash: files that were open before it are dead
+	open  map[*inode]int // how often; a removed file takes room until the last one is closed
+	epoch int            // raised by Crash: files that were open before it are dead
 
 	ops     int
 	crashAt int // fail this operation and all after it; 0 is never
@@ -70,6 +71,7 @@ func New(seed uint64) *FS {
 		names: map[string]*inode{},
 		held:  map[string]*inode{},
 		locks: map[string]bool{},
+		open:  map[*inode]int{},
 	}
 }
 
@@ -112,6 +114,7 @@ func (f *FS) Crash() {
 	f.ops, f.crashAt = 0, 0
 	f.fault = nil
 	f.locks = map[string]bool{}
+	f.open = map[*inode]int{}
 	f.names = f.surviving(f.held, f.names)
 	f.held = clone(f.names)
 	f.dirs = reachable(f.dirsH)
@@ -207,12 +210,15 @@ func (f *FS) enter(op Op, name string) error {
 
 func (f *FS) used() int64 {
 	seen := map[*inode]bool{}
-	var used int64
 	for _, in := range f.names {
-		if !seen[in] {
-			seen[in] = true
-			used += int64(len(in.seen))
-		}
+		seen[in] = true
+	}
+	for in := range f.open {
+		seen[in] = true
+	}
+	var used int64
+	for in := range seen {
+		used += int64(len(in.seen))
 	}
 	return used
 }
@@ -246,6 +252,7 @@ func (f *FS) Open(name string, flag int) (spool.File, error) {
 	case flag&os.O_TRUNC != 0:
 		in.seen = nil
 	}
+	f.open[in]++
 	return &file{fs: f, in: in, name: name, epoch: f.epoch}, nil
 }
 

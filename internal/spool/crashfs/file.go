@@ -12,6 +12,8 @@ type file struct {
 	in    *inode
 	name  string
 	epoch int
+
+	closed bool
 }
 
 // enter locks the file system; leave it with fs.mu.Unlock.
@@ -105,8 +107,12 @@ func (f *file) Size() (int64, error) {
 func (f *file) Close() error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
-	if f.epoch != f.fs.epoch {
+	if f.epoch != f.fs.epoch || f.closed {
 		return os.ErrClosed
+	}
+	f.closed = true
+	if f.fs.open[f.in]--; f.fs.open[f.in] == 0 {
+		delete(f.fs.open, f.in)
 	}
 	return nil
 }
