@@ -16,6 +16,9 @@ const (
 	sweepEvery = time.Minute
 	// probeEvery is how often a failed disk is tried again without an event.
 	probeEvery = 5 * time.Second
+	// probeSize is the room that makes the spool well again, even if what it refused
+	// last was larger, in bytes.
+	probeSize = 64 << 10
 )
 
 // run is the committer: the only goroutine that writes segments. Close stops it
@@ -130,10 +133,13 @@ func (s *Spool) fit(b *batch) (n, size int, err error) {
 		return len(b.ends), len(b.buf), nil
 	}
 	n = sort.Search(len(b.ends), func(i int) bool { return s.roomFor(int64(b.ends[i]), 0) != nil })
-	if n == 0 {
-		return 0, 0, err
+	if n > 0 {
+		size = b.ends[n-1]
 	}
-	return n, b.ends[n-1], err
+	if n < len(b.ends) {
+		s.refusedSize = int64(b.ends[n] - size)
+	}
+	return n, size, err
 }
 
 // number gives the first n records of b their sequences and acceptance times
@@ -261,7 +267,7 @@ func (s *Spool) probe() {
 	if failing == nil {
 		return
 	}
-	if err := s.makeRoom(recordHeaderSize); err != nil {
+	if err := s.makeRoom(min(max(s.refusedSize, recordHeaderSize), probeSize)); err != nil {
 		return
 	}
 	g, err := s.writableSegment(0)

@@ -120,6 +120,9 @@ func TestAFailedSyncIsNeverRetried(t *testing.T) {
 	}
 }
 
+// probeEvery is how soon the spool notices by itself that it is well again.
+const probeEvery = 5 * time.Second
+
 func TestAFullSpoolRefusesAndRecovers(t *testing.T) {
 	for name, limit := range map[string]func(o *spool.Options, fsys *crashfs.FS){
 		"max_size": func(o *spool.Options, _ *crashfs.FS) { o.MaxSize = 4 << 10 },
@@ -146,8 +149,11 @@ func TestAFullSpoolRefusesAndRecovers(t *testing.T) {
 					if stored < 3 {
 						t.Fatalf("cycle %d: only %d events fitted", cycle, stored)
 					}
-					if err := s.Writable(); err == nil {
-						t.Fatal("writable while it refuses")
+					for range 3 { // right away, and after the probe has come by
+						if err := s.Writable(); err == nil {
+							t.Fatal("writable while it refuses")
+						}
+						time.Sleep(probeEvery)
 					}
 					all := drain(t, c)
 					if len(all) != stored {
@@ -157,7 +163,7 @@ func TestAFullSpoolRefusesAndRecovers(t *testing.T) {
 					if err := c.Commit(all[len(all)-1].sequence + 1); err != nil {
 						t.Fatal(err)
 					}
-					time.Sleep(10 * time.Second) // in the bubble: the probe comes by
+					time.Sleep(2 * probeEvery)
 					if err := s.Writable(); err != nil {
 						t.Fatalf("cycle %d: not writable after all was delivered: %v", cycle, err)
 					}

@@ -95,6 +95,7 @@ type Spool struct {
 	nextNumber  uint32 // of the next segment file
 	accepted    int64  // acceptance time of the newest record, Unix nanoseconds
 	segmentSize int64  // a segment is closed before it grows larger; fixed by Open
+	refusedSize int64  // of the record that there was no room for last, in bytes
 
 	mu           sync.Mutex
 	segments     []*segment // in order; only the last can be open for writing
