@@ -156,6 +156,39 @@ func TestDamagedNewestSegmentIsKeptAside(t *testing.T) {
 	}
 }
 
+// On a full disk there is no room for a copy of the tail.
+func TestDamagedNewestSegmentIsKeptOnAFullDisk(t *testing.T) {
+	for n := range 3 { // the damage is in the last record; with n = 0 it is the only one
+		fsys, all := filled(t, n+1)
+		var damaged string
+		fsys.Edit(segments(fsys)[0], func(b []byte) []byte { b[len(b)-2] ^= 1; damaged = string(b); return b })
+		fsys.Resize(1)
+		o := options(fsys)
+		o.MaxSize = 1 << 20
+		for range 2 {
+			s := mustOpen(t, o)
+			if got := drain(t, mustCursor(t, s, "out")); bodies(got) != bodies(all[:n]) {
+				t.Errorf("read %v, want %v", got, all[:n])
+			}
+			mustClose(t, s)
+		}
+		fsys.Resize(0)
+		if got, unreadable := reread(t, fsys); bodies(got) != bodies(all[:n]) || unreadable != 0 {
+			t.Errorf("with room again read %v and %d unreadable, want %v", got, unreadable, all[:n])
+		}
+		kept := false
+		for _, name := range aside(fsys) {
+			fsys.Edit(name, func(b []byte) []byte {
+				kept = kept || strings.HasSuffix(damaged, string(b))
+				return b
+			})
+		}
+		if !kept {
+			t.Errorf("the damaged event is not in %v", aside(fsys))
+		}
+	}
+}
+
 func TestAMissingSegmentIsCounted(t *testing.T) {
 	fsys := crashfs.New(1)
 	for i := range 3 { // one segment each

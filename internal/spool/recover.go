@@ -68,19 +68,23 @@ func (s *Spool) recoverSegment(g *segment) (found bool, err error) {
 }
 
 // cutTail shortens the segment to end and keeps what it cuts, but for the zeros
-// that a segment is made of.
+// that a segment is made of. Where the disk has no room for that, only the spool
+// forgets the tail.
 func (s *Spool) cutTail(g *segment, f File, end int64) error {
 	tail, err := readTail(f, end, g.size)
 	if err != nil {
 		return err
 	}
 	if len(tail) > 0 {
-		s.log.Warn("cut an unfinished tail off the newest segment: the process or the machine stopped while it was written",
+		s.log.Warn("cut a tail off the newest segment: the process or the machine stopped while it was written, or the disk has damaged it",
 			"file", g.path, "bytes", len(tail))
 		s.metrics.cut.Add(float64(len(tail)))
 		name := filepath.Join(s.dirAside(), filepath.Base(g.path)+".tail")
 		if err := writeFileDurably(s.fs, name, tail); err != nil {
-			s.log.Error("could not keep the tail aside", "file", name, "error", err)
+			s.log.Warn("no copy of the tail could be kept, the whole segment is kept instead", "file", name, "error", err)
+			s.keepAside(g)
+			g.size = end // the file stays as it is, see below
+			return nil
 		}
 	}
 	g.size = end
