@@ -55,8 +55,8 @@ func (s *Spool) commitPending() {
 		s.expect(len(b.ends), time.Since(began))
 		s.noteHealth(err) // first, so that who is refused finds Writable say so too
 		b.finish(first, stored, err)
-		if errors.Is(err, ErrNoSpace) {
-			s.releaseOldest() // the disk has less than it says
+		if errors.Is(err, ErrNoSpace) && !s.dropSpares() { // the disk may have less than it says
+			s.releaseOldest()
 		}
 		s.recycle(b)
 	}

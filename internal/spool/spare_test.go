@@ -156,3 +156,32 @@ func TestALateSpareIsNoDanger(t *testing.T) {
 		mustClose(t, s)
 	})
 }
+
+// quotaFS has less room than it says.
+type quotaFS struct{ *crashfs.FS }
+
+func (quotaFS) Space(string) (free, total int64, err error) { return 1 << 30, 1 << 30, nil }
+
+func TestASpareGivesWayToAQuota(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := crashfs.New(1)
+		fsys.Resize(230 << 10)
+		o := options(quotaFS{fsys})
+		o.MaxSize = 1 << 20 // segments of 128 KiB
+		s := mustOpen(t, o)
+		defer mustClose(t, s)
+		mustCursor(t, s, "out")
+		refused, stored := 0, 0
+		for refused < 5 {
+			synctest.Wait() // for the preparer
+			if _, err := s.Append([]byte(strings.Repeat("x", 4<<10))); err != nil {
+				refused++
+				continue
+			}
+			stored += 4 << 10
+		}
+		if stored < 200<<10 {
+			t.Errorf("refused after %d bytes, the disk holds %d", stored, 230<<10)
+		}
+	})
+}
