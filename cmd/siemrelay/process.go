@@ -254,6 +254,19 @@ func (p *process) stop() error {
 	return errors.Join(errs...)
 }
 
+// stopInTime gives up a stop that takes longer than limit, which a disk that no
+// longer answers can make it: a commit can't be called back.
+func (p *process) stopInTime(limit time.Duration) error {
+	stopped := make(chan error, 1)
+	go func() { stopped <- p.stop() }() // if it never ends, the process does
+	select {
+	case err := <-stopped:
+		return err
+	case <-time.After(limit):
+		return fmt.Errorf("stop within %v: the disk does not answer; what was accepted is safe", limit)
+	}
+}
+
 func named(what string, err error) error {
 	if err == nil {
 		return nil

@@ -101,7 +101,7 @@ func (p *process) untilDone(ctx context.Context) error {
 		p.log.Error("stopping because a listener failed", "error", failure)
 	}
 	p.notify(daemon.SdNotifyStopping)
-	if err := p.stop(); err != nil && failure == nil {
+	if err := p.stopInTime(2 * grace); err != nil && failure == nil {
 		failure = err
 	}
 	if failure != nil {

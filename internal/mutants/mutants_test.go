@@ -36,8 +36,8 @@ var mutants = []mutant{
 	{
 		name:   "answer before fsync",
 		file:   "internal/spool/commit.go",
-		old:    "first, stored, err := s.commit(b)",
-		broken: "b.finish(s.next, len(b.ends), nil)\n\t\tfirst, stored, err := s.commit(b)",
+		old:    "if err := s.write(g, b.buf[:size]); err != nil {",
+		broken: "b.finish(o)\n\tif err := s.write(g, b.buf[:size]); err != nil {",
 		pkg:    "./internal/spool", run: "PowerCut",
 	},
 	{

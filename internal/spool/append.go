@@ -20,15 +20,21 @@ type batch struct {
 	settle sync.Once
 	timer  *time.Timer
 	done   chan struct{} // closed when the outcome is known
-	first  uint64        // sequence of the first record
-	stored int           // this many records, from the first, are durable
-	err    error         // what became of the others
+	outcome
+}
+
+// outcome is what became of a batch.
+type outcome struct {
+	first    uint64 // sequence of the first record
+	accepted int64  // its acceptance time, Unix nanoseconds; one more for each next record
+	stored   int    // this many records, from the first, are durable
+	err      error  // what became of the others
 }
 
 // finish tells the waiters the outcome; the first call holds, and returns true.
-func (b *batch) finish(first uint64, stored int, err error) (told bool) {
+func (b *batch) finish(o outcome) (told bool) {
 	b.settle.Do(func() {
-		b.first, b.stored, b.err = first, stored, err
+		b.outcome = o
 		b.timer.Stop()
 		close(b.done)
 		told = true
@@ -59,7 +65,7 @@ func (s *Spool) Append(body []byte) (string, error) {
 		s.metrics.refused(err)
 		return "", err
 	}
-	return s.EventID(b.first + uint64(i)), nil
+	return s.eventID(b.first+uint64(i), b.accepted+int64(i)), nil
 }
 
 // enqueue adds a record to the batch that the committer takes next and returns
@@ -115,7 +121,7 @@ func (s *Spool) expire(b *batch) {
 		s.pending = nil
 	}
 	s.mu.Unlock()
-	if b.finish(0, 0, ErrSlow) {
+	if b.finish(outcome{err: ErrSlow}) {
 		s.noteHealth(ErrSlow)
 	}
 }

@@ -51,11 +51,11 @@ func (s *Spool) commitPending() {
 			return
 		}
 		began := time.Now()
-		first, stored, err := s.commit(b)
+		o := s.commit(b)
 		s.expect(len(b.ends), time.Since(began))
-		s.noteHealth(err) // first, so that who is refused finds Writable say so too
-		b.finish(first, stored, err)
-		if errors.Is(err, ErrNoSpace) && !s.dropSpares() { // the disk may have less than it says
+		s.noteHealth(o.err) // first, so that who is refused finds Writable say so too
+		b.finish(o)
+		if errors.Is(o.err, ErrNoSpace) && !s.dropSpares() { // the disk may have less than it says
 			s.releaseOldest()
 		}
 		s.recycle(b)
@@ -101,29 +101,29 @@ func (s *Spool) gather() {
 
 // commit makes the records of b durable, as many from the first as there is
 // room for, and only then shows them to the cursors.
-func (s *Spool) commit(b *batch) (first uint64, stored int, err error) {
+func (s *Spool) commit(b *batch) outcome {
 	began := time.Now()
-	first = s.next // only the committer changes it
 	n, size, roomErr := s.fit(b)
 	if n == 0 {
-		return first, 0, roomErr
+		return outcome{err: roomErr}
 	}
-	newest := s.number(b, n, first)
+	o := outcome{first: s.next, accepted: max(s.o.Now().UnixNano(), s.accepted+1), stored: n, err: roomErr}
+	b.number(o)
 	g, err := s.writableSegment(size)
 	if err != nil {
-		return first, 0, diskError(err)
+		return outcome{err: diskError(err)}
 	}
 	if err := s.write(g, b.buf[:size]); err != nil {
-		return first, 0, err
+		return outcome{err: err}
 	}
-	s.accepted = newest
+	s.accepted = o.accepted + int64(n) - 1
 	s.publish(g, int64(size), n)
 	if !g.asked && g.size > s.segmentSize/2 {
 		g.asked = true
 		s.askForSpare()
 	}
 	s.metrics.committed(n, size, time.Since(began))
-	return first, n, roomErr
+	return o
 }
 
 // fit returns how many records of b there is room for, and their bytes.
@@ -142,16 +142,14 @@ func (s *Spool) fit(b *batch) (n, size int, err error) {
 	return n, size, err
 }
 
-// number gives the first n records of b their sequences and acceptance times
-// and returns the last time.
-func (s *Spool) number(b *batch, n int, first uint64) int64 {
-	accepted := max(s.o.Now().UnixNano(), s.accepted+1)
+// number gives the records that are to be stored their sequences and acceptance
+// times.
+func (b *batch) number(o outcome) {
 	at := 0
-	for i := range n {
-		number(b.buf[at:], first+uint64(i), accepted+int64(i))
+	for i := range o.stored {
+		number(b.buf[at:], o.first+uint64(i), o.accepted+int64(i))
 		at = b.ends[i]
 	}
-	return accepted + int64(n) - 1
 }
 
 // writableSegment returns the segment that size bytes go to, a new one if there

@@ -175,7 +175,7 @@ func (c *Cursor) Next() (r Record, ok bool, err error) {
 			c.pos = h.sequence + 1
 			c.returned, c.before = c.pos, h.accepted
 			return Record{
-				ID:       c.s.EventID(h.sequence),
+				ID:       c.s.eventID(h.sequence, h.accepted),
 				Sequence: h.sequence,
 				Accepted: time.Unix(0, h.accepted).UTC(),
 				Body:     body,

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -378,4 +379,44 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 		t.Errorf("read %v, want %v", got, all)
 	}
 	fsys.Edit(dir+"/segments/README", func(b []byte) []byte { return b })
+}
+
+// A record that was acknowledged and then damaged at the end of the log can't be
+// told from a torn one: it is cut, and its sequence is given again. Its id is not,
+// or Elasticsearch would take the next event for one that it has.
+func TestAnIDIsNotGivenAgainWithItsSequence(t *testing.T) {
+	fsys, all := filled(t, 3)
+	fsys.Edit(segments(fsys)[0], func(b []byte) []byte { b[len(b)-2] ^= 1; return b })
+	s := mustOpen(t, options(fsys))
+	defer mustClose(t, s)
+	id := mustAppend(t, s, event(3))
+	got := drain(t, mustCursor(t, s, "out"))
+	last := got[len(got)-1]
+	if last.sequence != all[2].sequence {
+		t.Fatalf("sequence %d, want %d again: nothing was tested", last.sequence, all[2].sequence)
+	}
+	if id == all[2].id || last.id != id {
+		t.Errorf("event id %s, read back as %s; the lost event had %s", id, last.id, all[2].id)
+	}
+}
+
+// A bad sector in the header of an older segment costs the id's second copy only.
+func TestAnUnreadableSegmentHeaderIsNoReasonNotToStart(t *testing.T) {
+	fsys, all := filled(t, 3)
+	s := mustOpen(t, options(fsys))
+	mustAppend(t, s, event(3)) // a newer segment
+	mustClose(t, s)
+	bad := segments(fsys)[0]
+	first := true
+	fsys.Fault(func(op crashfs.Op, name string, _ int) error {
+		if op == crashfs.OpRead && name == bad && first {
+			first = false
+			return syscall.EIO
+		}
+		return nil
+	})
+	got, unreadable := reread(t, fsys)
+	if len(got) != 4 || unreadable != 0 || got[0].id != all[0].id {
+		t.Errorf("read %d events, %d unreadable; want 4, 0", len(got), unreadable)
+	}
 }

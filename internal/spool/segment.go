@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -149,10 +148,8 @@ func (s *Spool) readSegmentHeader(g *segment) error {
 		return err
 	}
 	b := make([]byte, segmentHeaderSize)
-	if n, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	} else if n < len(b) {
-		g.headerErr = errShort
+	if n, err := f.ReadAt(b, 0); n < len(b) {
+		g.headerErr = errors.Join(errShort, err)
 		return nil
 	}
 	g.headerErr = g.parseHeader(b)

@@ -222,13 +222,16 @@ func (s *Spool) closeFiles() error {
 	return errors.Join(errs...)
 }
 
-// EventID returns event.id of a sequence: the first 32 hex digits of SHA-256
-// over the spool's id and the sequence, big-endian.
-func (s *Spool) EventID(sequence uint64) string {
-	var b [len(s.id) + 8]byte
-	copy(b[:], s.id[:])
-	binary.BigEndian.PutUint64(b[len(s.id):], sequence)
-	sum := sha256.Sum256(b[:])
+// eventID returns event.id of a record: the first 32 hex digits of SHA-256 over
+// the spool's id, the sequence and the acceptance time in Unix nanoseconds, both
+// big-endian. The time is there because a sequence can come again: where a damaged
+// record was cut off the end of the log, or an old copy of the spool was put back.
+func (s *Spool) eventID(sequence uint64, accepted int64) string {
+	b := make([]byte, 0, len(s.id)+16)
+	b = append(b, s.id[:]...)
+	b = binary.BigEndian.AppendUint64(b, sequence)
+	b = binary.BigEndian.AppendUint64(b, uint64(accepted))
+	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:16])
 }
 
