@@ -6,8 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,7 +50,11 @@ func demo(ctx context.Context, once bool, std streams) (err error) {
 	if err != nil {
 		return err
 	}
-	p, err := start(cfg, newLogger(std.err, cfg.Log), std.out)
+	// Who stops reading, "| head" for example, ends the demo, but its folder goes.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	p, err := start(cfg, newLogger(std.err, cfg.Log), &endingWriter{std.out, fail})
 	if err != nil {
 		return err
 	}
@@ -57,6 +64,21 @@ func demo(ctx context.Context, once bool, std streams) (err error) {
 		return err
 	}
 	return d.waitForMore(ctx)
+}
+
+// endingWriter ends the demo when its output can't be written: a relay would try
+// again for ever.
+type endingWriter struct {
+	to   io.Writer
+	fail context.CancelCauseFunc
+}
+
+func (w *endingWriter) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	if err != nil {
+		w.fail(err)
+	}
+	return n, err
 }
 
 // demoConfig is a relay with two outputs to standard output, on free ports.
@@ -107,8 +129,8 @@ func (d *demonstration) sendSamples(ctx context.Context) error {
 		if !last.Accepted() {
 			return fmt.Errorf("send example %s: %s", sample.Name, last)
 		}
-		if err := d.spool.Drained(ctx); err != nil {
-			return fmt.Errorf("wait for example %s to come out: %w", sample.Name, err)
+		if d.spool.Drained(ctx) != nil {
+			return fmt.Errorf("wait for example %s to come out: %w", sample.Name, context.Cause(ctx))
 		}
 		fmt.Fprintf(d.std.err, "  answered %s\n", last)
 	}
@@ -125,6 +147,9 @@ Metrics are at http://%[5]s/metrics. Ctrl-C ends the demo and removes %[6]s.
 `, filepath.Join(d.first.dir, certificateIn), defaultUser, filepath.Join(d.first.dir, passwordIn), d.url, d.adminAddr, d.first.dir)
 	select {
 	case <-ctx.Done():
+		if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+			return err
+		}
 		return nil
 	case err := <-d.failed:
 		return err
