@@ -13,14 +13,19 @@ const maxPending = 16 << 20
 // batch is the records that share one write and one sync. They are encoded by
 // the goroutines that append them, numbered and written by the committer.
 type batch struct {
-	buf   []byte
-	ends  []int         // where each record ends in buf
+	buffers
 	taken chan struct{} // closed when the committer takes the batch
 
 	settle sync.Once
 	timer  *time.Timer
 	done   chan struct{} // closed when the outcome is known
 	outcome
+}
+
+// buffers are what a batch is written into.
+type buffers struct {
+	buf  []byte
+	ends []int // where each record ends in buf
 }
 
 // outcome is what became of a batch.
@@ -93,9 +98,9 @@ func (s *Spool) enqueue(body []byte) (_ *batch, i int, late <-chan time.Time, _ 
 	}
 	b := s.pending
 	if b == nil {
-		b = &batch{buf: s.buffer[:0], ends: s.ends[:0], taken: make(chan struct{}), done: make(chan struct{})}
+		b = &batch{buffers: s.takeFreeLocked(), taken: make(chan struct{}), done: make(chan struct{})}
 		b.timer = time.AfterFunc(s.o.AppendTimeout, func() { s.expire(b) })
-		s.pending, s.buffer, s.ends = b, nil, nil
+		s.pending = b
 		select {
 		case s.wake <- struct{}{}:
 		default:
@@ -138,14 +143,24 @@ func (s *Spool) take() *batch {
 	return b
 }
 
-// recycle keeps the buffers of a finished batch for a later one, unless it has
+// takeFreeLocked returns empty buffers, used before if there are any.
+func (s *Spool) takeFreeLocked() buffers {
+	n := len(s.free)
+	if n == 0 {
+		return buffers{}
+	}
+	f := s.free[n-1]
+	s.free = s.free[:n-1]
+	return buffers{f.buf[:0], f.ends[:0]}
+}
+
+// recycle keeps the buffers of a finished batch for a later one, unless they have
 // grown out of the ordinary.
 func (s *Spool) recycle(b *batch) {
-	const ordinary = 1 << 20
-	if cap(b.buf) > ordinary {
-		return
-	}
+	const ordinary, enough = 1 << 20, 2
 	s.mu.Lock()
-	s.buffer, s.ends = b.buf, b.ends
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if cap(b.buf) <= ordinary && len(s.free) < enough {
+		s.free = append(s.free, b.buffers)
+	}
 }

@@ -103,8 +103,7 @@ type Spool struct {
 	pending      *batch     // what the committer takes next, nil if nothing waits
 	expected     int        // events that the next commit waits for a little, see gather
 	gatherUntil  time.Time
-	buffer       []byte            // for the next batch
-	ends         []int             // likewise
+	free         []buffers         // for the next batches: one waits while another is committed
 	spareSegment *spare            // file for the next segment, nil if none is ready
 	more         chan struct{}     // closed when records become durable, nil if nobody waits
 	moved        chan struct{}     // closed when a cursor moves, nil if nobody waits
