@@ -66,7 +66,7 @@ func (c *converter) run(files []string) error {
 		}
 	}
 	if c.mapping, err = builtinMapping(c.linkHosts); err != nil {
-		return err
+		return &exitError{exitUsage, fmt.Errorf("--link-hosts: %w", err)}
 	}
 	c.encode, err = normalize.NewEncoder(c.format, normalize.EncoderOptions{
 		AgentVersion: version, Namespace: namespace, EventOriginal: c.original,

@@ -6,7 +6,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,9 +104,11 @@ func (s *sending) prepare(files []string) error {
 		return usage("--sample and files don't go together")
 	case s.caFile != "" && s.insecure:
 		return usage("--ca-file and --insecure-skip-verify don't go together")
+	case s.passwordFile != "" && s.o.Username == "":
+		return usage("--password-file needs a --username")
 	case s.o.Retries < 0:
 		return usage("--retries %d: it must be 0 or more", s.o.Retries)
-	case s.o.Speed < 1:
+	case s.o.Speed < 1, math.IsNaN(s.o.Speed):
 		return usage("--speed %v: it must be 1 or more", s.o.Speed)
 	case s.o.Timeout <= 0:
 		return usage("--timeout %v: it must be more than 0", s.o.Timeout)
@@ -188,16 +192,17 @@ func (s *sending) deliver(ctx context.Context, name string, body []byte) {
 	fmt.Fprintf(s.std.out, "%-38s %-12s %s, %v: %s\n", name, word, tries, took.Round(time.Millisecond), last)
 }
 
-// markAsTest adds the key that makes a webhook a test event. A body that is no
-// object is left as it is, for the receiver to refuse.
+// markAsTest adds the key that makes a webhook a test event. It goes to the end,
+// because of equal keys the last one wins. A body that is no object is left as it
+// is, for the receiver to refuse.
 func markAsTest(body []byte) []byte {
-	object, ok := bytes.CutPrefix(bytes.TrimSpace(body), []byte("{"))
-	if !ok {
+	object, ok := bytes.CutSuffix(bytes.TrimSpace(body), []byte("}"))
+	if !ok || !bytes.HasPrefix(object, []byte("{")) {
 		return body
 	}
-	mark := `{"siemrelay_test":true,`
-	if bytes.HasPrefix(bytes.TrimSpace(object), []byte("}")) {
-		mark = `{"siemrelay_test":true`
+	mark := `,"siemrelay_test":true}`
+	if len(bytes.TrimSpace(object)) == len("{") {
+		mark = mark[len(","):]
 	}
-	return append([]byte(mark), object...)
+	return slices.Concat(object, []byte(mark))
 }
