@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -43,7 +44,7 @@ func serve(ctx context.Context, flag string, std streams) error {
 	// A file output may write to standard output: that nobody reads it is an
 	// outage of that output, not the end of the process.
 	signal.Ignore(syscall.SIGPIPE)
-	oneForTheDisk()
+	tuneRuntime()
 	o := configOptions()
 	var log *slog.Logger // made once the configuration says how
 	o.SecretRead = func(path string, err error) {
@@ -81,12 +82,17 @@ func serve(ctx context.Context, flag string, std streams) error {
 	return p.untilDone(ctx)
 }
 
-// oneForTheDisk adds a processor for the scheduler to those that the machine, or
-// its cgroup, has: under load one thread is nearly always in fdatasync, and the
-// scheduler would take some time to notice that it could run another.
-func oneForTheDisk() {
+// tuneRuntime sets what Go's runtime can't know, unless the environment does. It
+// gets one processor more than the machine, or its cgroup, has: under load one
+// thread is nearly always in fdatasync, and the scheduler takes some time to notice
+// that it could run another. And it collects garbage sooner than by default: there
+// is little of it, and a peak of 67 MB under full load was 84 without.
+func tuneRuntime() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
 	}
 }
 
