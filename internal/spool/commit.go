@@ -10,8 +10,6 @@ import (
 
 const (
 	maxSegmentSize = 64 << 20
-	// maxGather bounds how long a commit waits for company.
-	maxGather = time.Millisecond
 	// sweepEvery is how often retention is looked at.
 	sweepEvery = time.Minute
 	// probeEvery is how often a failed disk is tried again without an event.
@@ -59,43 +57,6 @@ func (s *Spool) commitPending() {
 		if errors.Is(o.err, ErrNoSpace) && !s.dropSpares() { // the disk may have less than it says
 			s.releaseOldest()
 		}
-	}
-}
-
-// expect notes, after a commit, what the next one waits for: as many events as
-// this one had, for as long as this one took. A single sender never waits.
-func (s *Spool) expect(events int, took time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.expected, s.gatherUntil = events, time.Time{}
-	if events > 1 {
-		s.gatherUntil = time.Now().Add(min(took, maxGather))
-	}
-}
-
-// gather waits for the expected events. Those who were just answered are about to
-// come again, and a sync costs the same for all of them: without the wait the
-// first to come back has one for itself, and the others queue behind it.
-func (s *Spool) gather() {
-	select {
-	case <-s.gathered: // by a batch that was taken since
-	default:
-	}
-	s.mu.Lock()
-	wait := time.Until(s.gatherUntil)
-	if s.pending == nil || len(s.pending.ends) >= s.expected {
-		wait = 0
-	}
-	s.mu.Unlock()
-	if wait <= 0 {
-		return
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-s.gathered:
-	case <-timer.C:
-	case <-s.quit:
 	}
 }
 
