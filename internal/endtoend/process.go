@@ -14,7 +14,7 @@ import (
 
 // Patience is how long anything that must happen is waited for. It is far above
 // what it takes; only a defect uses it up.
-const Patience = 60 * time.Second
+const Patience = 2 * time.Minute
 
 // RaceOptions, in a process's environment, make a binary with the race detector end
 // without a second of sleep.
