@@ -83,15 +83,13 @@ func (p *bodies) read(b *body, ctx *fasthttp.RequestCtx) outcome {
 
 // fill reads src to its end. The expected number of bytes is -1 if unknown.
 func (p *bodies) fill(b *body, src io.Reader, expected int64) outcome {
-	limit := expected
+	limit, size := expected, expected
 	if expected < 0 {
-		limit = p.max + 1 // the one byte more tells "full" from "too large"
-	}
-	if expected > smallBody && !p.reserve(b, expected) {
-		return tooBusy
+		limit, size = p.max+1, p.max // the one byte more tells "full" from "too large"
 	}
 	for {
-		if len(b.bytes) > smallBody && b.reserved == 0 && !p.reserve(b, p.max) {
+		// Not before: a declaration alone must not use the budget up for others.
+		if len(b.bytes) > smallBody && b.reserved == 0 && !p.reserve(b, size) {
 			return tooBusy
 		}
 		if len(b.bytes) == cap(b.bytes) {

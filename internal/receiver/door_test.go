@@ -179,23 +179,28 @@ func TestBodiesDoNotMix(t *testing.T) {
 	}
 }
 
-// TestDeclaredLengthTakesNoMemory declares a mebibyte on many connections and
-// sends a few kilobytes of it.
-func TestDeclaredLengthTakesNoMemory(t *testing.T) {
-	d := open(t, false, nil)
-	const connections = 60
-	before := heap()
-	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: h\r\nAuthorization: Basic %s\r\nContent-Length: %d\r\n\r\n{%s", d.Path, basic(username, password), receiver.DefaultMaxBody, strings.Repeat(" ", 6000))
+// declare opens connections that declare a mebibyte each and send only some of it.
+func declare(t *testing.T, d *door, connections, send int) {
+	t.Helper()
+	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: h\r\nAuthorization: Basic %s\r\nContent-Length: %d\r\n\r\n{%s", d.Path, basic(username, password), receiver.DefaultMaxBody, strings.Repeat(" ", send))
 	for range connections {
 		conn, err := net.Dial("tcp", d.Address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		t.Cleanup(func() { conn.Close() })
 		if _, err := conn.Write([]byte(head)); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestDeclaredLengthTakesNoMemory has many large bodies under way.
+func TestDeclaredLengthTakesNoMemory(t *testing.T) {
+	d := open(t, false, nil)
+	const connections = 60
+	before := heap()
+	declare(t, d, connections, 20_000)
 	eventually(t, "all bodies are being received", func() bool {
 		return d.metric(t, "siemrelay_receiver_inflight_body_bytes") == connections*receiver.DefaultMaxBody
 	})
@@ -205,6 +210,22 @@ func TestDeclaredLengthTakesNoMemory(t *testing.T) {
 			t.Fatalf("the heap grew by %d bytes", grown)
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// A declaration is no reason to refuse another's large body: only what has come is.
+func TestDeclaredLengthsDoNotUseTheBudgetUp(t *testing.T) {
+	d := open(t, false, nil)
+	declare(t, d, 70, 6_000)
+	eventually(t, "the connections are served", func() bool {
+		return d.metric(t, "siemrelay_receiver_connections") >= 70
+	})
+	d.mustAccept(t)
+	if n := d.metric(t, "siemrelay_receiver_inflight_body_bytes"); n != 0 {
+		t.Errorf("%v bytes are reserved for bodies of which 6 KB have come", n)
+	}
+	if got := d.post(t, `{"pad":"`+strings.Repeat("x", 20_000)+`"}`); got.Class() != "2xx" {
+		t.Errorf("a large body got %v %s", got.Statuses, got.Body)
 	}
 }
 
