@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/siemrelay/siemrelay/internal/config"
 	"github.com/siemrelay/siemrelay/mappings"
@@ -19,6 +20,8 @@ import (
 type outputType struct {
 	config.OutputType
 	open func(settings any, o outputOptions) (outputs.Output, error)
+	// owns names what no two outputs can share, "" for nothing.
+	owns func(settings any) string
 }
 
 // outputOptions are what outputs need besides their settings.
@@ -39,6 +42,13 @@ func outputTypes() []outputType {
 			},
 			open: func(settings any, o outputOptions) (outputs.Output, error) {
 				return file.New(*settings.(*file.Config), file.Options{Stdout: o.stdout, Logger: o.log})
+			},
+			owns: func(settings any) string {
+				path := settings.(*file.Config).Path
+				if abs, err := filepath.Abs(path); err == nil && path != "-" {
+					return "the file " + abs
+				}
+				return ""
 			},
 		},
 	}
@@ -74,10 +84,31 @@ func loadConfig(flag string, o config.Options) (cfg *config.Config, path string,
 	if err == nil && path != "" {
 		cfg, err = config.Load(path, o)
 	}
+	if err == nil && cfg != nil {
+		err = checkOwners(path, cfg.Outputs)
+	}
 	if err != nil {
 		return nil, path, &exitError{exitConfig, err}
 	}
 	return cfg, path, nil
+}
+
+// checkOwners refuses two outputs that would be in each other's way.
+func checkOwners(path string, configured []config.Output) error {
+	owner := map[string]string{}
+	for _, c := range configured {
+		for _, t := range outputTypes() {
+			if t.Name != c.Type {
+				continue
+			}
+			thing := t.owns(c.Settings)
+			if other := owner[thing]; thing != "" && other != "" {
+				return fmt.Errorf("%s: outputs %s and %s both have %s; give each its own", path, other, c.Name, thing)
+			}
+			owner[thing] = c.Name
+		}
+	}
+	return nil
 }
 
 // builtinMapping reads the mapping that the binary carries.
