@@ -12,7 +12,7 @@ const maxDepth = 64
 
 // checkObject says whether body is one JSON object (RFC 8259), and returns the
 // bytes to store: body without a leading byte order mark. White space around
-// the object stays: the stored body is what was sent.
+// the object stays.
 //
 // What may stand inside strings is not judged beyond the grammar: invalid
 // UTF-8, lone surrogates and duplicate keys are accepted (design: such alerts
