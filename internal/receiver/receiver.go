@@ -32,10 +32,10 @@ import (
 
 // The limits that no setting changes.
 const (
-	maxHeaders    = 16 << 10 // request line and header fields, in bytes
-	writeBuffer   = 1 << 10  // an answer has some 200 bytes
-	largeBodies   = 64 << 20 // bytes that all bodies over smallBody may take together
-	largeBodyWait = 3 * time.Second
+	maxHeaders    = 16 << 10               // request line and header fields, in bytes
+	writeBuffer   = 1 << 10                // an answer has some 200 bytes
+	largeBodies   = 64 << 20               // bytes that all bodies over smallBody may take together
+	largeBodyWait = 900 * time.Millisecond // with the store's four seconds, an answer within five
 )
 
 // Defaults of the Options that are zero.
