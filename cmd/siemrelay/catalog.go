@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/siemrelay/siemrelay/internal/config"
 	"github.com/siemrelay/siemrelay/mappings"
@@ -56,16 +57,25 @@ func outputTypes() []outputType {
 
 // openOutput makes the output that c describes. It dials nothing.
 func openOutput(c config.Output, o outputOptions) (outputs.Output, error) {
-	for _, t := range outputTypes() {
-		if t.Name == c.Type {
-			out, err := t.open(c.Settings, o)
-			if err != nil {
-				return nil, fmt.Errorf("make output %s: %w", c.Name, err)
-			}
-			return out, nil
-		}
+	t, ok := outputTypeOf(c)
+	if !ok {
+		return nil, fmt.Errorf("make output %s: unknown type %q", c.Name, c.Type)
 	}
-	return nil, fmt.Errorf("make output %s: unknown type %q", c.Name, c.Type)
+	out, err := t.open(c.Settings, o)
+	if err != nil {
+		return nil, fmt.Errorf("make output %s: %w", c.Name, err)
+	}
+	return out, nil
+}
+
+// outputTypeOf finds the type of a configured output.
+func outputTypeOf(c config.Output) (outputType, bool) {
+	types := outputTypes()
+	i := slices.IndexFunc(types, func(t outputType) bool { return t.Name == c.Type })
+	if i < 0 {
+		return outputType{}, false
+	}
+	return types[i], true
 }
 
 // configOptions are what package config can't know.
@@ -97,16 +107,15 @@ func loadConfig(flag string, o config.Options) (cfg *config.Config, path string,
 func checkOwners(path string, configured []config.Output) error {
 	owner := map[string]string{}
 	for _, c := range configured {
-		for _, t := range outputTypes() {
-			if t.Name != c.Type {
-				continue
-			}
-			thing := t.owns(c.Settings)
-			if other := owner[thing]; thing != "" && other != "" {
-				return fmt.Errorf("%s: outputs %s and %s both have %s; give each its own", path, other, c.Name, thing)
-			}
-			owner[thing] = c.Name
+		t, ok := outputTypeOf(c)
+		if !ok {
+			continue // openOutput says so
 		}
+		thing := t.owns(c.Settings)
+		if other := owner[thing]; thing != "" && other != "" {
+			return fmt.Errorf("%s: outputs %s and %s both have %s; give each its own", path, other, c.Name, thing)
+		}
+		owner[thing] = c.Name
 	}
 	return nil
 }

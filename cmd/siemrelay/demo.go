@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -107,12 +106,10 @@ type demonstration struct {
 }
 
 func (d *demonstration) sendSamples(ctx context.Context) error {
-	roots := x509.NewCertPool()
-	pem, err := os.ReadFile(filepath.Join(d.first.dir, certificateIn))
+	roots, err := trustOnly(filepath.Join(d.first.dir, certificateIn))
 	if err != nil {
 		return fmt.Errorf("read the demo's certificate: %w", err)
 	}
-	roots.AppendCertsFromPEM(pem)
 	s, err := sender.New(sender.Options{
 		URL: d.url, Username: defaultUser, Password: d.first.password.Value(),
 		TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, Retries: sender.MaxRetries, Speed: 60,

@@ -126,14 +126,11 @@ func (s *sending) prepare(files []string) error {
 	}
 	s.o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: s.insecure} //nolint:gosec // a flag that says so
 	if s.caFile != "" {
-		pem, err := os.ReadFile(s.caFile)
+		roots, err := trustOnly(s.caFile)
 		if err != nil {
 			return fmt.Errorf("read --ca-file: %w", err)
 		}
-		s.o.TLS.RootCAs = x509.NewCertPool()
-		if !s.o.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("read --ca-file %s: no PEM certificate in it", s.caFile)
-		}
+		s.o.TLS.RootCAs = roots
 	}
 	s.o.Retrying = func(last sender.Attempt, wait time.Duration) {
 		fmt.Fprintf(s.std.err, "  %s; trying again in %v\n", last, wait.Round(time.Millisecond))
@@ -143,6 +140,19 @@ func (s *sending) prepare(files []string) error {
 		return &exitError{exitUsage, err}
 	}
 	return nil
+}
+
+// trustOnly returns the certificates of a PEM file as the ones to trust.
+func trustOnly(name string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: no PEM certificate in it", name)
+	}
+	return roots, nil
 }
 
 // chooseSamples returns the built-in examples whose name has one of the parts,

@@ -135,9 +135,9 @@ func (s *Spool) openSegments() error {
 	return nil
 }
 
-// readSegmentHeader fails only where opening the spool must: a disk that can't
-// be read, or a newer format. A damaged header costs nothing but the spool's
-// second copy of its id.
+// readSegmentHeader fails only where opening the spool must: a file that can't be
+// opened, or a newer format. A header that is damaged or can't be read costs
+// nothing but the spool's second copy of its id.
 func (s *Spool) readSegmentHeader(g *segment) error {
 	f, err := s.fs.Open(g.path, os.O_RDONLY)
 	if err != nil {

@@ -15,8 +15,8 @@ const (
 
 // spare is a file of zeros, as long as a segment and durable, that the next
 // segment is made of. Writing over blocks that are there lets fdatasync leave the
-// file system's journal alone: a commit takes about half as long (DESIGN.md has
-// the figures). It is no more than that: without a spare a segment grows as it is
+// file system's journal alone: a commit takes about half as long
+// (docs/performance.md has the figures). It is no more than that: without a spare a segment grows as it is
 // written.
 type spare struct {
 	path string
