@@ -92,3 +92,18 @@ func BenchmarkParallel(b *testing.B) {
 }
 
 var received = time.Date(2026, 6, 19, 9, 30, 4, 120456789, time.UTC)
+
+// BenchmarkIdentify is what the door pays for each delivery.
+func BenchmarkIdentify(b *testing.B) {
+	m := builtin(b)
+	for name, body := range benchBodies() {
+		b.Run(name, func(b *testing.B) {
+			var scratch normalize.Event
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				m.Identify(&scratch, body)
+			}
+		})
+	}
+}

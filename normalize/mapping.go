@@ -80,7 +80,7 @@ func (m *Mapping) Event(dst *Event, raw Raw) {
 		return
 	}
 	recordType := dst.payload.text(fieldRecordType)
-	kind, known := m.recordTypes.find(recordType)
+	kind, known := m.kindOf(recordType)
 	switch kind {
 	case kindThreat:
 		m.threat(dst)
@@ -93,6 +93,14 @@ func (m *Mapping) Event(dst *Event, raw Raw) {
 	dst.setKey()
 	dst.tagOddities()
 	dst.tag(raw.Tags...)
+}
+
+// kindOf returns the kind of a record type, and whether the type is known.
+func (m *Mapping) kindOf(recordType string) (kind string, known bool) {
+	if kind, known = m.recordTypes.find(recordType); !known {
+		kind = kindOther
+	}
+	return kind, known
 }
 
 // threat fills in an event about a threat.

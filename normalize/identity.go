@@ -1,0 +1,56 @@
+package normalize
+
+import "strings"
+
+// Identity is what tells a delivery that comes a second time from a new event of
+// the same record.
+type Identity struct {
+	// Key is the record key, the same text as Event.Key, or empty if the body has
+	// no usable record id: then nothing says which record it is about.
+	Key string
+	// Unique says that no two events of a record can have this body: it is about
+	// the record's creation, which happens once, or it carries a note's time.
+	Unique bool
+}
+
+// wordCreate is the vendor's word for a creation. It is not taken from the mapping
+// file: an operator may call other words a creation, and such bodies need not be unique.
+const wordCreate = "create"
+
+// Identify reads no more of a body than whose it is. It is total, like Event: a
+// body that is not one JSON object, and a mistake of this package that panics, give
+// the zero Identity. What scratch held before is lost; Key may alias scratch and
+// body, and holds as long as the strings of an Event do.
+//
+// The body is unique if trigger_action is the word create, or note_created_at is a
+// string that is not blank. Blank counts as missing, as it does everywhere in this
+// package: a time that isn't there makes nothing unique, and to take two events for
+// one is the worse mistake. Of equal keys the last one counts.
+func (m *Mapping) Identify(scratch *Event, body []byte) (id Identity) {
+	defer func() {
+		if recover() != nil {
+			id = Identity{}
+		}
+	}()
+	e := scratch
+	e.reset(Raw{Body: body})
+	p := e.payload
+	if !p.read(body) {
+		return Identity{}
+	}
+	trigger := ""
+	if p.isString(fieldTrigger) {
+		trigger = p.text(fieldTrigger)
+	}
+	id.Unique = strings.EqualFold(strings.TrimSpace(trigger), wordCreate) ||
+		p.isString(fieldNoteCreated) && p.text(fieldNoteCreated) != ""
+	e.Kind, _ = m.kindOf(p.text(fieldRecordType))
+	e.facts.texts[fieldID] = p.text(fieldID)
+	e.facts.texts[fieldCompany] = p.text(fieldCompany)
+	e.setIdentity()
+	if e.RecordID != "" {
+		e.setKey()
+		id.Key = e.Key
+	}
+	return id
+}
