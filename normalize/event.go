@@ -74,6 +74,13 @@ type Event struct {
 	extra   []byte // defensecom.extra as JSON, empty if there is none
 }
 
+// Message is the event's one line for people, ECS's message: the title or subject,
+// else the action. It holds as long as the other strings of the Event.
+func (e *Event) Message() string { return e.facts.message }
+
+// Code is event.code and CEF's class id, "threat.create" for example.
+func (e *Event) Code() string { return e.facts.code }
+
 // facts are what the encoders write beyond the exported fields of an Event.
 type facts struct {
 	texts       [fieldCount]string // raw texts of the fields that the kind documents

@@ -90,6 +90,22 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+// TestMessageAndCode: what an event is called in lists.
+func TestMessageAndCode(t *testing.T) {
+	for body, want := range map[string][2]string{
+		`{"record_type":"threat","trigger_action":"create","title":"Open port"}`:      {"Open port", "threat.create"},
+		`{"record_type":"support ticket","trigger_action":"update","subject":"Help"}`: {"Help", "ticket.update"},
+		`{"record_type":"threat","trigger_action":"closed"}`:                          {"threat-closed", "threat.closed"},
+		`not JSON`: {"other-other", "other.event"},
+	} {
+		var e normalize.Event
+		builtin(t).Event(&e, rawOf([]byte(body)))
+		if e.Message() != want[0] || e.Code() != want[1] {
+			t.Errorf("%s is called %q with the code %q, want %q", body, e.Message(), e.Code(), want)
+		}
+	}
+}
+
 func TestTagsOfRaw(t *testing.T) {
 	for _, body := range []string{`{"record_type":"Threat"}`, `not JSON`} {
 		raw := rawOf([]byte(body))
