@@ -87,7 +87,7 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 	p.adminAddr = adminListener.Addr().String()
 	p.serve(func() error { return p.admin.Serve(adminListener) })
 
-	if p.receiver, err = newReceiver(cfg, p.spool, p.log, registry); err != nil {
+	if p.receiver, err = newReceiver(cfg, store{p.spool}, p.log, registry); err != nil {
 		return err
 	}
 	listener, err := lc.Listen(context.Background(), "tcp", cfg.Receiver.Listen)
@@ -187,6 +187,16 @@ func (p *process) warnOfOrphans(cfg *config.Config) {
 		}
 	}
 }
+
+// store shows a spool as the receiver wants it.
+type store struct{ *spool.Spool }
+
+func (s store) Append(body []byte) (receiver.Receipt, error) {
+	id, err := s.Spool.Append(body)
+	return receiver.Receipt{ID: id}, err
+}
+
+func (store) Unanswered(receiver.Receipt) {}
 
 func newReceiver(cfg *config.Config, store receiver.Store, log *slog.Logger, registry prometheus.Registerer) (*receiver.Server, error) {
 	c := cfg.Receiver

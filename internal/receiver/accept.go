@@ -71,7 +71,7 @@ func (s *Server) sleep(d time.Duration) {
 // admit makes the two checks that need no byte of the connection, and serves it
 // in a goroutine of its own, which Shutdown waits for.
 func (s *Server) admit(raw net.Conn) {
-	c := &conn{Conn: raw, raw: raw, address: peerAddress(raw), maxBody: s.bodies.max}
+	c := s.newConn(raw)
 	if !s.allowed(c.address) {
 		s.metrics.refusedAddress.Inc()
 		if s.foreignAddress.allow(c.address) {
@@ -133,11 +133,8 @@ func (s *Server) answerRaw(c *conn, o outcome) {
 func (s *Server) run(c *conn, work func()) {
 	defer s.untrack(c)
 	defer c.raw.Close()
-	defer func() {
-		if v := recover(); v != nil {
-			s.panicked("serve connection", v)
-		}
-	}()
+	defer c.forsake() // of what fasthttp wrote no answer for
+	defer s.catch("serve connection")
 	work()
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -50,7 +51,7 @@ const (
 // senders obey.
 const retryAfter = "30"
 
-// answer is everything about an outcome but the stored event's id.
+// answer is everything about an outcome but the stored event's receipt.
 type answer struct {
 	code   int
 	label  string // value of the metric label "reason"
@@ -104,19 +105,30 @@ func answers() [outcomes]answer {
 	return table
 }
 
-// reply answers ctx with o. The id is that of the stored event, empty unless o
-// is accepted; it needs no escaping in JSON (see Store).
-func (s *Server) reply(ctx *fasthttp.RequestCtx, o outcome, id string) {
+// replyAccepted answers ctx with 200. The id of r needs no escaping in JSON (see
+// Receipt).
+func (s *Server) replyAccepted(ctx *fasthttp.RequestCtx, r Receipt) {
+	ctx.Response.SetStatusCode(s.answers[accepted].code)
+	ctx.Response.Header.SetContentTypeBytes(s.contentType)
+	ctx.Response.AppendBodyString(`{"status":"accepted","id":"`)
+	ctx.Response.AppendBodyString(r.ID)
+	if r.Duplicate {
+		ctx.Response.AppendBodyString(`","duplicate":true}`)
+	} else {
+		ctx.Response.AppendBodyString(`","duplicate":false}`)
+	}
+	// The deadline is none (see conn.SetWriteDeadline). That it was set makes
+	// fasthttp write this answer by itself and at once, instead of together with
+	// those to pipelined requests: so a write is for one receipt.
+	_ = ctx.SetWriteDeadline(time.Time{}) // it fails only without a connection
+	s.metrics.accept(ctx.Time(), r.Duplicate)
+}
+
+// reply answers ctx with a refusal.
+func (s *Server) reply(ctx *fasthttp.RequestCtx, o outcome) {
 	a := &s.answers[o]
 	ctx.Response.SetStatusCode(a.code)
 	ctx.Response.Header.SetContentTypeBytes(s.contentType)
-	if o == accepted {
-		ctx.Response.AppendBodyString(`{"status":"accepted","id":"`)
-		ctx.Response.AppendBodyString(id)
-		ctx.Response.AppendBodyString(`","duplicate":false}`)
-		s.metrics.accept(ctx.Time())
-		return
-	}
 	ctx.Response.SetBodyRaw(a.body)
 	if a.header[0] != "" {
 		ctx.Response.Header.Set(a.header[0], a.header[1])

@@ -29,7 +29,11 @@ const connections = 64
 // nullStore keeps nothing, so that a benchmark shows what the door costs.
 type nullStore struct{}
 
-func (nullStore) Append([]byte) (string, error) { return "0123456789abcdef0123456789abcdef", nil }
+func (nullStore) Append([]byte) (receiver.Receipt, error) {
+	return receiver.Receipt{ID: "0123456789abcdef0123456789abcdef"}, nil
+}
+
+func (nullStore) Unanswered(receiver.Receipt) {}
 
 // webhook is a request of the usual size, some 1.4 KB of body.
 func webhook() []byte {

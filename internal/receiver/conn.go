@@ -45,6 +45,18 @@ type conn struct {
 	broken   bool  // a read failed in another way
 	lingers  bool  // Close lets the sender finish
 	maxBody  int64 // what it may still send then, in bytes
+
+	writeTimeout time.Duration
+	unanswered   func(Receipt)
+	owed         Receipt // its answer has not been written yet
+	owes         bool    // there is one
+}
+
+func (s *Server) newConn(raw net.Conn) *conn {
+	return &conn{
+		Conn: raw, raw: raw, address: peerAddress(raw), maxBody: s.bodies.max,
+		writeTimeout: s.writeTimeout, unanswered: s.unanswered,
+	}
 }
 
 // Read adds to the connection's own Read the one check of framing that
@@ -65,8 +77,44 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// owe notes that the 200 for r is what will be written next.
+func (c *conn) owe(r Receipt) { c.owed, c.owes = r, true }
+
+// Write writes one answer, and tells the store if it fails and was a 200.
+//
+// Success means that the kernel has taken the answer, no more: TCP has no word
+// for "the peer has read it". A peer that reset the connection before makes the
+// write fail; of one that is gone without a word, or closed its side and answers
+// our bytes with a reset, nothing is known until a later write, of which there
+// is none. Then the sender's retry of an event is told by what the event is, or
+// not at all.
+func (c *conn) Write(p []byte) (int, error) {
+	err := c.raw.SetWriteDeadline(time.Now().Add(c.writeTimeout))
+	n := 0
+	if err == nil {
+		n, err = c.Conn.Write(p)
+	}
+	if err != nil || n < len(p) {
+		c.forsake()
+	}
+	c.owes = false
+	return n, err
+}
+
+// forsake gives up the answer that is owed, if one is.
+func (c *conn) forsake() {
+	if c.owes {
+		c.owes = false // first: it is told once, whatever the store does
+		c.unanswered(c.owed)
+	}
+}
+
+// SetWriteDeadline does nothing: every Write has a deadline of its own.
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
+
 // Close closes the connection, after lingering if that was asked for.
 func (c *conn) Close() error {
+	c.forsake()
 	if c.lingers {
 		c.lingers = false
 		c.linger()

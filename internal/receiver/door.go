@@ -44,26 +44,29 @@ func (s *Server) checkHeaders(h *fasthttp.RequestHeader) outcome {
 	return undecided
 }
 
-// checkBody reads and checks the body, stores it, and returns the event's id if
-// it was accepted. Each refusal after the first two is the payload's own fault.
-func (s *Server) checkBody(ctx *fasthttp.RequestCtx) (id string, o outcome) {
+// checkBody reads and checks the body, stores it, and returns the receipt if it
+// was accepted. Each refusal after the first two is the payload's own fault.
+func (s *Server) checkBody(ctx *fasthttp.RequestCtx) (Receipt, outcome) {
 	b := s.bodies.acquire()
 	defer s.bodies.release(b)
 	if o := s.bodies.read(b, ctx); o != undecided {
-		return "", o // 413, 408, 503 when too much is in hand, 400
+		return Receipt{}, o // 413, 408, 503 when too much is in hand, 400
 	}
 	object, o := checkObject(b.bytes)
 	if o != undecided {
-		return "", o // 400
+		return Receipt{}, o // 400
 	}
 	// b goes back to its pool when this returns: Append has copied or written
 	// the object by then, as its contract says.
-	id, err := s.store.Append(object)
+	receipt, err := s.store.Append(object)
+	if c, ok := ctx.Conn().(*conn); ok && err == nil {
+		c.owe(receipt)
+	}
 	s.outage.report(err)
 	if err != nil {
-		return "", notStored // 503
+		return Receipt{}, notStored // 503
 	}
-	return id, accepted // 200
+	return receipt, accepted // 200
 }
 
 // headersReceived is fasthttp's HeaderReceived hook. Of a refused request the
@@ -94,14 +97,18 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		if o == unauthorized {
 			s.loginFailed(ctx)
 		}
-		s.reply(ctx, o, "")
+		s.reply(ctx, o)
 		return
 	}
-	id, o := s.checkBody(ctx)
+	receipt, o := s.checkBody(ctx)
 	if s.isStopping() {
 		ctx.SetConnectionClose()
 	}
-	s.reply(ctx, o, id)
+	if o == accepted {
+		s.replyAccepted(ctx, receipt)
+		return
+	}
+	s.reply(ctx, o)
 }
 
 // readFailed is fasthttp's ErrorHandler: err is why it could not read a request.
@@ -112,7 +119,7 @@ func (s *Server) readFailed(ctx *fasthttp.RequestCtx, err error) {
 	if !refused {
 		o = s.failureOutcome(ctx, err)
 	}
-	s.reply(ctx, o, "")
+	s.reply(ctx, o)
 }
 
 func (s *Server) failureOutcome(ctx *fasthttp.RequestCtx, err error) outcome {

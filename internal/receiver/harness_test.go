@@ -43,19 +43,34 @@ func TestMain(m *testing.M) {
 type recorder struct {
 	mu     sync.Mutex
 	bodies [][]byte
+	lost   []receiver.Receipt
 	before func(body []byte) error // called by Append, if set
 }
 
-func (r *recorder) Append(body []byte) (string, error) {
+func (r *recorder) Append(body []byte) (receiver.Receipt, error) {
 	if r.before != nil {
 		if err := r.before(body); err != nil {
-			return "", err
+			return receiver.Receipt{}, err
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.bodies = append(r.bodies, bytes.Clone(body))
-	return fmt.Sprintf("%032x", len(r.bodies)), nil
+	n := len(r.bodies)
+	return receiver.Receipt{ID: fmt.Sprintf("%032x", n), Sequence: uint64(n)}, nil
+}
+
+func (r *recorder) Unanswered(of receiver.Receipt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lost = append(r.lost, of)
+}
+
+// unanswered returns the receipts whose answers were not written.
+func (r *recorder) unanswered() []receiver.Receipt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lost
 }
 
 func (r *recorder) stored() [][]byte {

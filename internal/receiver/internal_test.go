@@ -31,7 +31,8 @@ func newServer(t *testing.T, log io.Writer) *Server {
 
 type discard struct{}
 
-func (discard) Append([]byte) (string, error) { return "id", nil }
+func (discard) Append([]byte) (Receipt, error) { return Receipt{ID: "id"}, nil }
+func (discard) Unanswered(Receipt)             {}
 
 // TestRefusalTravels would fail if fasthttp changed a byte of the mark, or let a
 // client send one.
@@ -93,7 +94,7 @@ func TestPanicBelowTheHooks(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c := &conn{Conn: server, raw: server}
+		c := s.newConn(server)
 		s.track(c, 1)
 		s.run(c, func() { s.serve(c) })
 	}()
@@ -107,7 +108,7 @@ func TestPanicBelowTheHooks(t *testing.T) {
 	<-done
 
 	_, server = net.Pipe()
-	broken := &conn{Conn: panicking{server}, raw: server}
+	broken := s.newConn(panicking{server})
 	s.track(broken, 1)
 	s.run(broken, func() { s.serve(broken) })
 	for _, doing := range []string{"answer unreadable request", "serve connection"} {

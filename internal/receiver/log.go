@@ -26,13 +26,30 @@ func (s *Server) panicked(doing string, v any) {
 	s.logger.Error("panic caught", "doing", doing, "panic", v, "stack", string(debug.Stack()))
 }
 
+// catch, deferred, ends a panic.
+func (s *Server) catch(doing string) {
+	if v := recover(); v != nil {
+		s.panicked(doing, v)
+	}
+}
+
 // answerPanic, deferred, turns a panic into a 503.
 func (s *Server) answerPanic(ctx *fasthttp.RequestCtx, doing string) {
 	if v := recover(); v != nil {
 		s.panicked(doing, v)
+		if c, ok := ctx.Conn().(*conn); ok {
+			c.forsake()
+		}
 		ctx.Response.Reset()
-		s.reply(ctx, internalError, "")
+		s.reply(ctx, internalError)
 	}
+}
+
+// unanswered tells the store, and counts it.
+func (s *Server) unanswered(r Receipt) {
+	defer s.catch("tell the store of an unanswered event")
+	s.metrics.unanswered.Inc()
+	s.store.Unanswered(r)
 }
 
 // outage logs the first of a run of failures to store, and its end.

@@ -11,10 +11,15 @@ import (
 
 // metrics are resolved once, so that counting costs an atomic operation.
 type metrics struct {
-	acceptedTotal prometheus.Counter
-	codes         [outcomes]prometheus.Counter // requests_total, by the outcome's code
-	reasons       [outcomes]prometheus.Counter // rejected_total
-	duration      prometheus.Histogram
+	// Every request is counted once in codes, and once in one of the three after
+	// it: so what came in adds up.
+	codes      [outcomes]prometheus.Counter // requests_total, by the outcome's code
+	reasons    [outcomes]prometheus.Counter // rejected_total
+	accepted   prometheus.Counter
+	duplicates prometheus.Counter
+
+	unanswered prometheus.Counter
+	duration   prometheus.Histogram
 
 	refusedAddress  prometheus.Counter
 	refusedLimit    prometheus.Counter
@@ -55,9 +60,12 @@ func newMetrics(o metricsOptions) (*metrics, error) {
 		now: o.now,
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "request_duration_seconds",
-			Help:    "Time from the headers of an accepted request to its answer, with the time to store it.",
+			Help:    "Time from the headers of a request to its 200, with the time to store it.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}),
+		accepted:        counter("accepted_total", "Webhooks stored as new events and answered with 200."),
+		duplicates:      counter("duplicates_total", "Retries of a stored webhook, answered with 200 and not stored again."),
+		unanswered:      counter("unanswered_total", "Webhooks, stored or known as retries, whose 200 could not be written to the connection."),
 		refusedAddress:  refused.WithLabelValues("address"),
 		refusedLimit:    refused.WithLabelValues("max_connections"),
 		acceptErrors:    counter("accept_errors_total", "Failed tries to accept a connection."),
@@ -69,7 +77,7 @@ func newMetrics(o metricsOptions) (*metrics, error) {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
-		requests, rejected, refused, m.duration, m.acceptErrors, m.handshakeErrors, m.panics,
+		requests, rejected, m.accepted, m.duplicates, m.unanswered, refused, m.duration, m.acceptErrors, m.handshakeErrors, m.panics,
 		gauge("last_accepted_timestamp_seconds", "Unix time of the last accepted webhook, 0 if there was none since the start.",
 			m.lastAcceptedSeconds),
 		gauge("connections", "Open connections.",
@@ -96,13 +104,17 @@ func (m *metrics) resolve(requests, rejected *prometheus.CounterVec) {
 			m.reasons[o] = rejected.WithLabelValues(a.label)
 		}
 	}
-	m.acceptedTotal = m.codes[accepted]
 }
 
-// accept counts an accepted request whose handling began at start.
-func (m *metrics) accept(start time.Time) {
-	m.acceptedTotal.Inc()
+// accept counts a request answered with 200, whose handling began at start.
+func (m *metrics) accept(start time.Time, duplicate bool) {
+	m.codes[accepted].Inc()
 	m.duration.Observe(time.Since(start).Seconds())
+	if duplicate {
+		m.duplicates.Inc()
+		return
+	}
+	m.accepted.Inc()
 	m.lastAccepted.Store(m.now().UnixNano())
 }
 

@@ -48,15 +48,32 @@ const (
 	DefaultIdleTimeout    = 60 * time.Second
 )
 
-// Store keeps accepted events.
+// Receipt says what became of a body that a Store took.
+type Receipt struct {
+	// ID is the event's id, at most 64 characters that need no escaping in JSON.
+	ID string
+	// Sequence is the Store's own number of the event; the receiver only hands it
+	// back.
+	Sequence uint64
+	// Duplicate: the body is a retry of the event that ID names, and was not
+	// stored again.
+	Duplicate bool
+}
+
+// Store keeps accepted events. Its methods are called by many goroutines at
+// once.
 type Store interface {
-	// Append stores the raw body of one event and returns the event's id, at
-	// most 64 characters that need no escaping in JSON. When it returns nil, the
-	// body is durable. It keeps nothing of body: the memory is the caller's
-	// again, and reused, once it has returned. It returns within about five
-	// seconds; any error becomes a 503, and nothing else. It is called by many
-	// goroutines at once.
-	Append(body []byte) (id string, err error)
+	// Append stores the raw body of one event. When it returns nil, the body is
+	// durable. It keeps nothing of body: the memory is the caller's again, and
+	// reused, once it has returned. It returns within about five seconds; any
+	// error becomes a 503, and nothing else.
+	Append(body []byte) (Receipt, error)
+	// Unanswered tells that the 200 for r, which Append returned, could not be
+	// written to the connection, or that something else was answered. It is
+	// called at most once for a receipt, soon after Append; after a Shutdown that
+	// ran out of time also later. That it is not called proves nothing: see
+	// conn.Write for what TCP can tell.
+	Unanswered(r Receipt)
 }
 
 // Options says what a Server accepts and what it needs. Zero values mean the
@@ -95,6 +112,7 @@ type Server struct {
 
 	maxConnections int
 	readTimeout    time.Duration
+	writeTimeout   time.Duration
 
 	outage         outage
 	failedLogins   sampler
@@ -128,6 +146,7 @@ func New(o Options) (*Server, error) {
 		answers:        answers(),
 		maxConnections: o.MaxConnections,
 		readTimeout:    o.ReadTimeout,
+		writeTimeout:   o.WriteTimeout,
 		stopping:       make(chan struct{}),
 		listeners:      map[net.Listener]struct{}{},
 		conns:          map[*conn]struct{}{},
@@ -179,8 +198,9 @@ func (s *Server) fasthttpServer(o Options) *fasthttp.Server {
 		ReadBufferSize:  maxHeaders,
 		WriteBufferSize: writeBuffer,
 		ReadTimeout:     o.ReadTimeout,
-		WriteTimeout:    o.WriteTimeout,
 		IdleTimeout:     o.IdleTimeout,
+		// WriteTimeout is conn's own, so that it holds for every write: fasthttp
+		// would not set it anew for a "100 Continue".
 
 		// The real limit acts in admit, before TLS; this one must never bite.
 		Concurrency: 2*o.MaxConnections + maxTurnedAway,
