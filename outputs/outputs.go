@@ -54,6 +54,8 @@ type Output interface {
 	//   - *NotReady: no message can be delivered until somebody mends something;
 	//   - any other error: nothing is known to be delivered, send all again.
 	// An error that carries a wait (see RetryAfter) asks for that much patience.
+	// Of a message that must be retried, the error also tells who is to blame: see
+	// Transient.
 	//
 	// Send is called by one goroutine at a time. It keeps neither batch nor any
 	// Body after it returned, does not retry, buffer or filter, and returns soon
@@ -110,7 +112,9 @@ func (s Status) String() string {
 	return fmt.Sprintf("Status(%d)", uint8(s))
 }
 
-// Result is the outcome of one message; Err is nil for Done and the reason otherwise.
+// Result is the outcome of one message; Err is nil for Done and the reason
+// otherwise. A Retry whose reason lies with the receiver, not with the message, has
+// an Err that is Transient.
 type Result struct {
 	Status Status
 	Err    error
@@ -143,6 +147,32 @@ type Wait struct {
 
 func (e *Wait) Error() string { return e.Err.Error() }
 func (e *Wait) Unwrap() error { return e.Err }
+
+// Transient wraps the reason of a Retry that says nothing about the message itself:
+// the receiver throttles, is not available, did not answer in time, or fails as a
+// whole. A reason that is not transient counts against the message: one that fails
+// again and again, while others succeed, becomes a dead letter.
+type Transient struct{ Err error }
+
+func (e *Transient) Error() string { return e.Err.Error() }
+func (e *Transient) Unwrap() error { return e.Err }
+
+// IsTransient tells whether err says nothing about the message that it is about.
+// That holds for a *Transient, a *Wait or a *NotReady anywhere in its chain, for a
+// context that ended and for any other timeout, and for no error at all.
+func IsTransient(err error) bool {
+	var transient *Transient
+	var wait *Wait
+	var notReady *NotReady
+	var timeout interface{ Timeout() bool }
+	switch {
+	case err == nil,
+		errors.As(err, &transient), errors.As(err, &wait), errors.As(err, &notReady),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return true
+	}
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
 
 // RetryAfter returns the longest wait that err asks for: by a *Wait in its chain
 // or, for a *Partial, in its results. It is 0 when none was asked for.

@@ -1,8 +1,10 @@
 package outputs_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -34,6 +36,33 @@ func TestRetryAfter(t *testing.T) {
 		if got := outputs.RetryAfter(c.err); got != c.want {
 			t.Errorf("%s: RetryAfter = %v, want %v", name, got, c.want)
 		}
+	}
+}
+
+func TestIsTransient(t *testing.T) {
+	odd := errors.New("strange document")
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"nil":                {nil, true},
+		"says nothing of it": {odd, false},
+		"transient":          {fmt.Errorf("item 3: %w", &outputs.Transient{Err: odd}), true},
+		"asks for a wait":    {fmt.Errorf("item 3: %w", &outputs.Wait{Err: odd, After: time.Second}), true},
+		"not ready":          {&outputs.NotReady{Err: odd}, true},
+		"cancelled":          {fmt.Errorf("send: %w", context.Canceled), true},
+		"out of time":        {fmt.Errorf("send: %w", context.DeadlineExceeded), true},
+		"socket out of time": {fmt.Errorf("send: %w", os.ErrDeadlineExceeded), true},
+		"too large":          {outputs.ErrTooLarge, false},
+		"no space":           {&os.PathError{Op: "write", Path: "x", Err: errors.New("no space")}, false},
+	} {
+		if got := outputs.IsTransient(c.err); got != c.want {
+			t.Errorf("%s: IsTransient = %v, want %v", name, got, c.want)
+		}
+	}
+	transient := &outputs.Transient{Err: odd}
+	if transient.Error() != odd.Error() || !errors.Is(transient, odd) {
+		t.Error("Transient hides its cause")
 	}
 }
 

@@ -121,7 +121,9 @@ func endedContext(d *driver) {
 	cancel()
 	d.repeats = true
 	batch := d.batchOf(4)
-	left, _ := d.settle(batch, d.send(ctx, batch))
+	err := d.send(ctx, batch)
+	d.blamesNone(err)
+	left, _ := d.settle(batch, err)
 	d.verify()
 	d.deliver(left)
 }
@@ -138,6 +140,7 @@ func contextEndsDuringSend(d *driver) {
 		d.tb.Fatalf("Send returned nil, and the receiver never answered")
 	}
 	d.repeats = true
+	d.blamesNone(err)
 	left, _ := d.settle(batch, err)
 	d.s.Mend()
 	d.deliver(left)

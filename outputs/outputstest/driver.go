@@ -152,7 +152,23 @@ func (d *driver) mustFail(batch []outputs.Message) []outputs.Message {
 	if len(refused) > 0 {
 		d.tb.Errorf("a broken receiver is no reason to refuse a message for good")
 	}
+	d.blamesNone(err)
 	return left
+}
+
+// blamesNone checks that an outcome for which the receiver is to blame counts
+// against no message: the relay would make dead letters of those it counts against.
+func (d *driver) blamesNone(err error) {
+	d.tb.Helper()
+	var p *outputs.Partial
+	if !errors.As(err, &p) {
+		return
+	}
+	for i, r := range p.Results {
+		if r.Status == outputs.Retry && !outputs.IsTransient(r.Err) {
+			d.tb.Errorf("message %d is to be retried because of the receiver, but its error is not transient: %v", i, r.Err)
+		}
+	}
 }
 
 // settle notes what is done, and returns what must be sent again and what was refused.

@@ -99,6 +99,13 @@ func (o *output) Send(ctx context.Context, batch []outputs.Message) error {
 			return nil
 		}
 		<-ctx.Done()
+		if o.fault == "blames a message for the silence" {
+			p := &outputs.Partial{Results: make([]outputs.Result, len(batch))}
+			for i := range p.Results {
+				p.Results[i] = outputs.Result{Status: outputs.Retry, Err: errors.New("no answer")}
+			}
+			return p
+		}
 		return ctx.Err()
 	}
 	if o.r.is("down") || o.failed && o.fault == "never reconnects" {
@@ -127,6 +134,12 @@ func (o *output) broken(batch []outputs.Message) error {
 		return nil
 	case "tells the secret":
 		return fmt.Errorf("dial https://user:%s@siem.example.com: connection refused", secret)
+	case "blames the messages while broken":
+		p := &outputs.Partial{Results: make([]outputs.Result, len(batch))}
+		for i := range p.Results {
+			p.Results[i] = outputs.Result{Status: outputs.Retry, Err: errors.New("connection refused")}
+		}
+		return p
 	case "refuses for good while broken":
 		p := &outputs.Partial{Results: make([]outputs.Result, len(batch))}
 		for i := range p.Results {
@@ -150,10 +163,10 @@ func (o *output) deliver(batch []outputs.Message) error {
 				o.r.take(m.Body)
 			}
 		case o.r.deferred != "" && strings.Contains(string(m.Body), o.r.deferred):
-			results[i] = outputs.Result{Status: outputs.Retry, Err: errors.New("not now")}
+			results[i] = outputs.Result{Status: outputs.Retry, Err: o.later("not now")}
 			waiting[m.Key] = true
 		case waiting[m.Key] && o.fault != "overtakes a message to be retried":
-			results[i] = outputs.Result{Status: outputs.Retry, Err: errors.New("an earlier one waits")}
+			results[i] = outputs.Result{Status: outputs.Retry, Err: o.later("an earlier one waits")}
 		default:
 			o.take(batch, i)
 			continue
@@ -167,6 +180,14 @@ func (o *output) deliver(batch []outputs.Message) error {
 		return o.partial(results)
 	}
 	return nil
+}
+
+// later is the reason of a message that the receiver put off.
+func (o *output) later(text string) error {
+	if o.fault == "blames a message that was put off" {
+		return errors.New(text)
+	}
+	return &outputs.Transient{Err: errors.New(text)}
 }
 
 // take delivers message i of a batch.

@@ -3,8 +3,8 @@
 // own tests control.
 //
 // It guarantees that an output that passes loses nothing that it said was safe,
-// says what became of every message, keeps nothing that it was lent, and lets go
-// when told to. It refuses to know formats and protocols: the harness takes the
+// says what became of every message, blames none for the receiver's troubles, keeps
+// nothing that it was lent, and lets go when told to. It refuses to know formats and protocols: the harness takes the
 // bodies out of whatever the receiver got.
 package outputstest
 
@@ -56,7 +56,7 @@ type Subject struct {
 	// good. Nil where nothing is ever refused.
 	Spoil func(body []byte) []byte
 	// Defer makes the receiver answer "later" for each message whose body contains
-	// marker. Nil where messages have no outcomes of their own.
+	// marker, as one that throttles does. Nil where messages have no outcomes of their own.
 	Defer func(marker string)
 }
 
