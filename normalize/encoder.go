@@ -2,7 +2,6 @@ package normalize
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -15,8 +14,9 @@ type Encoder func(dst []byte, e *Event) []byte
 type EncoderOptions struct {
 	// AgentVersion is agent.version, the version of siemrelay; empty means "unknown".
 	AgentVersion string
-	// Namespace is data_stream.namespace; empty means "default". Elasticsearch makes
-	// an index name of it: at most 100 lower-case letters, digits, dots and underscores.
+	// Namespace is data_stream.namespace of an event whose company has none of its
+	// own; empty means "default". It is in lower case, has at most 100 bytes, and no
+	// hyphen, white space, control character or \ / * ? " < > | , # : in it.
 	Namespace string
 	// EventOriginal says whether an ECS document carries the raw body in
 	// event.original. A minimal event carries it in any case: there is nothing else.
@@ -54,8 +54,8 @@ func NewEncoder(name string, o EncoderOptions) (Encoder, error) {
 	if o.Namespace == "" {
 		o.Namespace = "default"
 	}
-	if !regexp.MustCompile(`^[a-z0-9][a-z0-9._]{0,99}$`).MatchString(o.Namespace) {
-		return nil, fmt.Errorf("namespace %q must be 1 to 100 lower-case letters, digits, dots and underscores", o.Namespace)
+	if err := checkNamespace(o.Namespace); err != nil {
+		return nil, err
 	}
 	for _, f := range formats() {
 		if f.name == name {

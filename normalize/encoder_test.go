@@ -20,7 +20,7 @@ func TestFormats(t *testing.T) {
 
 func TestNamespace(t *testing.T) {
 	for namespace, valid := range map[string]bool{"": true, "default": true, "customer_1.eu": true, strings.Repeat("a", 100): true,
-		strings.Repeat("a", 101): false, "a-b": false, "Prod": false, "a b": false, "ä": false, "*": false, "..": false, "a\n": false} {
+		strings.Repeat("a", 101): false, "a-b": false, "Prod": false, "a b": false, "ä": true, "*": false, "_x": true, "a\n": false, "Ä": false, "a\xff": false, "a/b": false, "a\u2028": false} {
 		encode, err := normalize.NewEncoder("ecs", normalize.EncoderOptions{Namespace: namespace})
 		if (err == nil) != valid {
 			t.Errorf("namespace %q: %v", namespace, err)

@@ -27,11 +27,25 @@ func (c *Config) check(s *scope) {
 	if sameAddress(c.Receiver.Listen, c.Admin.Listen) {
 		s.report("admin.listen", "has the port of receiver.listen, which is %s; give another", c.Receiver.Listen)
 	}
+	c.readMappings(s)
 	for i, host := range c.LinkHosts {
 		c.LinkHosts[i] = strings.ToLower(host)
 		if !isHostName(host) {
 			s.report("link_hosts["+strconv.Itoa(i)+"]", "is not a host name; write one such as my.defense.com, without scheme, port or *")
 		}
+	}
+}
+
+// readMappings reads each mapping file, once, so that what was found readable is what is used.
+func (c *Config) readMappings(s *scope) {
+	for i, path := range c.Mappings {
+		key := "mappings[" + strconv.Itoa(i) + "]"
+		data, _, err := readFile(s.decoder.options, path, maxFile)
+		if err != nil {
+			s.report(key, "can't be used: %v; name a readable mapping file", err)
+			continue
+		}
+		c.MappingFiles = append(c.MappingFiles, MappingFile{Name: s.find(key).written, Data: data})
 	}
 }
 

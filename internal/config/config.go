@@ -8,13 +8,21 @@ import (
 // Config is everything that siemrelay can be told. Load makes it from a file;
 // Default is what a file starts from.
 type Config struct {
-	Receiver Receiver `yaml:"receiver"`
-	Spool    Spool    `yaml:"spool"`
-	Admin    Admin    `yaml:"admin"`
+	Receiver    Receiver    `yaml:"receiver"`
+	Spool       Spool       `yaml:"spool"`
+	DeadLetters DeadLetters `yaml:"dead_letters"`
+	Admin       Admin       `yaml:"admin"`
+	// Mappings are paths; MappingFiles has what is in them.
+	Mappings []string `yaml:"mappings" doc:"Mapping files, merged over the built-in one in this order: new source types, labels, severities and words without a new program."`
+	// Companies has an entry for each company id, as it stands in a webhook.
+	Companies map[string]Company `yaml:"companies" doc:"What a company_id stands for, with the id as the key."`
 	// LinkHosts is in lower case.
 	LinkHosts []string `yaml:"link_hosts" doc:"Hosts that may become a link: a payload's url is written to event.url, and to CEF's request, only if it is https and its host is listed here. Names only, without scheme or port; they are compared without case. An empty list makes no links."`
-	Outputs   []Output `yaml:"outputs" doc:"Where events go; at least one. Every event goes to every output; none waits for another."`
+	Outputs   []Output `yaml:"outputs" doc:"Where events go; at least one. Every event goes to every output whose when lets it pass; none waits for another."`
 	Log       Log      `yaml:"log"`
+
+	// MappingFiles are the files of Mappings, in the same order.
+	MappingFiles []MappingFile `yaml:"-"`
 
 	// Warnings are what Load found unwise but not wrong, in the order of the file.
 	Warnings []Mistake `yaml:"-"`
@@ -63,6 +71,29 @@ type Spool struct {
 	MaxSize   Size          `yaml:"max_size" min:"1MiB" max:"1024TiB" doc:"The most that the spool may take. When it is reached, delivered events go first, oldest first; when only undelivered ones are left, new webhooks get 503."`
 	MinFree   Size          `yaml:"min_free" max:"1024TiB" doc:"Free space to leave on the disk; new webhooks get 503 while there is less."`
 	Retention time.Duration `yaml:"retention" max:"87600h" doc:"How long delivered events are kept, if max_size allows it."`
+	// RetryWindow is 0 if every delivery is a new event.
+	RetryWindow  time.Duration `yaml:"retry_window" max:"24h" doc:"How long a delivery is remembered, to know the sender's retry of it. 0 makes a new event of every delivery. The sender retries for a quarter of an hour."`
+	RetryEntries int           `yaml:"retry_entries" min:"1" max:"5000000" doc:"The most deliveries that are remembered, the newest. A retry of a forgotten one becomes a second event."`
+}
+
+// DeadLetters are the events that an output refused for good.
+type DeadLetters struct {
+	MaxSize Size `yaml:"max_size" min:"1MiB" max:"1024TiB" doc:"The most that dead letters may take. When it is reached, an output that has another one waits until some are replayed or dropped; nothing is lost by that."`
+}
+
+// Company is what is known of one company id.
+type Company struct {
+	Name string `yaml:"name" doc:"Name for people, written to organization.name."`
+	// Namespace is empty for the output's own, else one that Elasticsearch takes.
+	Namespace string `yaml:"namespace" doc:"The company's own data_stream.namespace in ECS documents, instead of the output's: lower case, at most 100 bytes, no hyphen, space or control character and none of \\ / * ? \" < > | , # :."`
+}
+
+// MappingFile is a mapping file as it was when the configuration was read.
+type MappingFile struct {
+	// Name is the path as it stands in the configuration, with expansions that are
+	// not expanded: safe to show.
+	Name string
+	Data []byte
 }
 
 // Admin is the listener for health checks and metrics.
@@ -74,9 +105,11 @@ type Admin struct {
 // Output is one destination. Settings is what OutputType.Settings gave, filled
 // from the block that is named like the type.
 type Output struct {
-	Name          string `yaml:"name" required:"a name that stays the same for as long as the output is used" doc:"Name in logs, metrics and file names: a to z, 0 to 9, dot, hyphen and underscore, a letter or digit first, at most 63 characters. A new name is a new output, with no memory of what was delivered under the old one."`
-	Type          string `yaml:"type" required:"the kind of destination" oneof:"@types" doc:"The kind of destination. Its settings stand in a block of the same name beside it."`
-	Format        string `yaml:"format" oneof:"@formats" doc:"How an event is written."`
+	Name   string `yaml:"name" required:"a name that stays the same for as long as the output is used" doc:"Name in logs, metrics and file names: a to z, 0 to 9, dot, hyphen and underscore, a letter or digit first, at most 63 characters. A new name is a new output, with no memory of what was delivered under the old one."`
+	Type   string `yaml:"type" required:"the kind of destination" oneof:"@types" doc:"The kind of destination. Its settings stand in a block of the same name beside it."`
+	Format string `yaml:"format" oneof:"@formats" doc:"How an event is written."`
+	// When is empty, or what Options.CheckFilter takes.
+	When          string `yaml:"when" multiline:"true" doc:"Which events go to this output: an expression such as kind == \"threat\" && severity >= 47, which may have several lines. Empty means every event. The others count as filtered."`
 	Batch         Batch  `yaml:"batch"`
 	Retry         Retry  `yaml:"retry"`
 	Start         string `yaml:"start" oneof:"now,oldest" doc:"Where a new output begins: with the next event, or with the oldest that the spool still has. The first outputs of a new spool begin with its first event."`
@@ -119,14 +152,17 @@ func Default() *Config {
 			IdleTimeout:    60 * time.Second,
 		},
 		Spool: Spool{
-			Dir:       "/var/lib/siemrelay",
-			MaxSize:   10 * GiB,
-			MinFree:   512 * MiB,
-			Retention: 168 * time.Hour,
+			Dir:          "/var/lib/siemrelay",
+			MaxSize:      10 * GiB,
+			MinFree:      512 * MiB,
+			Retention:    168 * time.Hour,
+			RetryWindow:  time.Hour,
+			RetryEntries: 200_000,
 		},
-		Admin:     Admin{Listen: "127.0.0.1:9464"},
-		LinkHosts: []string{"my.defense.com"},
-		Log:       Log{Level: "info", Format: "auto"},
+		DeadLetters: DeadLetters{MaxSize: GiB},
+		Admin:       Admin{Listen: "127.0.0.1:9464"},
+		LinkHosts:   []string{"my.defense.com"},
+		Log:         Log{Level: "info", Format: "auto"},
 	}
 }
 

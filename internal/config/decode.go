@@ -60,6 +60,10 @@ func (p place) on(n *yaml.Node) place { return at(n, p.path) }
 type spot struct {
 	place
 	shown string
+	// written is the text of a value as it stands in the file, expanded or not.
+	written string
+	// foreign is set when some of the value came from outside the file.
+	foreign bool
 }
 
 func (d *decoder) add(p place, text string) {
@@ -123,10 +127,12 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, f field, p place) {
 		d.structure(n, v, p)
 	case v.Kind() == reflect.Slice:
 		d.list(n, v, f, p)
+	case v.Kind() == reflect.Map:
+		d.table(n, v, p)
 	case n != nil:
 		d.scalar(n, v, f, p)
 	default:
-		d.spots[p.path] = spot{p, shownDefault(v, f)}
+		d.spots[p.path] = spot{place: p, shown: shownDefault(v, f)}
 	}
 	if f.required != "" && v.Kind() == reflect.String && v.IsZero() && !d.reported(p.path) {
 		problem := "is missing"

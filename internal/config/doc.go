@@ -21,13 +21,16 @@
 //	oneof:"now,oldest"           the texts that are allowed
 //	hide:"true"                  messages don't repeat the value: for what may
 //	                             hold a secret by mistake, such as a URL
+//	multiline:"true"             a text that may have several lines
 //
 // A field is a string, bool, int, Size, time.Duration, netip.Prefix or Secret,
-// a struct, or a slice of any of these. A string never holds a control
-// character. A Secret named "password" also gives the key "password_file", and
+// a struct, a slice of any of these, or a map of string to a struct. The keys of
+// a map are taken as they are written, so that 0123 stays what it is; messages
+// and paths put them in brackets: companies[0123].name. A string never holds a
+// control character, except line breaks and tabs where it is multiline. A Secret named "password" also gives the key "password_file", and
 // a configuration holds at most one of the two; required then asks for one. A
 // list that is given replaces its default. A struct that is the element of a
-// list gets its defaults from its method SetDefaults(), if it has one.
+// list or map gets its defaults from its method SetDefaults(), if it has one.
 //
 // # Settings of an output
 //

@@ -42,6 +42,7 @@ func exampleMachine(t *testing.T) *machine {
 		m.files[dir+"/tls.crt"], m.files[dir+"/tls.key"] = m.files["tls.crt"], m.files["tls.key"]
 		m.write(dir+"/webhook-password", canary+"\n")
 		m.write(dir+"/webhook-username", "defense\n")
+		m.write(dir+"/mapping.yaml", read(t, examples+"mappings/mapping.yaml"))
 	}
 	return m
 }
@@ -77,6 +78,11 @@ func TestFullExampleIsFull(t *testing.T) {
 	}
 	given := map[string]bool{}
 	collect(given, tree, "")
+	for path := range given { // a map's keys stand for any
+		if _, rest, found := strings.Cut(path, "companies.123."); found {
+			given["companies[]."+rest] = true
+		}
+	}
 	for _, k := range config.Keys(shipped(m)) {
 		if !given[k.Path] {
 			t.Errorf("%s is not in the example", k.Path)
@@ -91,6 +97,7 @@ func TestFullExampleIsFull(t *testing.T) {
 	want := config.Default()
 	first := got.Outputs[0]
 	got.Receiver.TLS, got.Receiver.BasicAuth, got.Receiver.Allow, got.Outputs = config.TLS{}, nil, nil, nil
+	got.Mappings, got.MappingFiles, got.Companies = nil, nil, nil
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("not the defaults: -default +example:\n%s", diff)
 	}
@@ -109,6 +116,10 @@ func collect(given map[string]bool, tree any, path string) {
 			inner := strings.TrimPrefix(path+"."+key, ".")
 			given[inner] = true
 			collect(given, value, inner)
+		}
+	case map[any]any: // of which a key looks like a number
+		for key, value := range node {
+			collect(given, map[string]any{fmt.Sprint(key): value}, path)
 		}
 	case []any:
 		for _, item := range node {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/siemrelay/siemrelay/internal/suggest"
 )
 
 // entry is one key of a mapping with its value; the zero entry is a key that is
@@ -80,7 +82,7 @@ func (d *decoder) unknown(e *entries, t reflect.Type, p place) {
 			continue
 		}
 		help := known(names)
-		if near := nearest(key, names); near != "" {
+		if near := suggest.Nearest(key, names); near != "" {
 			help = fmt.Sprintf("did you mean %q?", near)
 			if e.find(near) < 0 {
 				d.blame(p.child(near).path) // what is misspelled is not missing

@@ -19,6 +19,8 @@ type field struct {
 	min, max string
 	oneof    []string
 	hide     bool
+	// multiline lets a text have several lines.
+	multiline bool
 }
 
 var (
@@ -48,7 +50,7 @@ func (o Options) fields(t reflect.Type) []field {
 			key: key, index: i, kind: f.Type,
 			doc: f.Tag.Get("doc"), required: f.Tag.Get("required"),
 			min: f.Tag.Get("min"), max: f.Tag.Get("max"),
-			hide: f.Tag.Get("hide") == "true",
+			hide: f.Tag.Get("hide") == "true", multiline: f.Tag.Get("multiline") == "true",
 		}
 		switch names := f.Tag.Get("oneof"); names { // oneof is never nil where there is a tag: without names, no text is allowed
 		case "":
@@ -120,7 +122,7 @@ func kindName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Slice:
 		return "list"
-	case reflect.Struct:
+	case reflect.Struct, reflect.Map:
 		return "keys with values"
 	}
 	panic(fmt.Sprintf("config: a key can't be a %s", t))

@@ -7,8 +7,8 @@ import (
 
 // Key is one key of the configuration, for a reference page.
 type Key struct {
-	// Path is the way to the key, with [] for the elements of a list:
-	// "receiver.basic_auth[].username".
+	// Path is the way to the key, with [] for the elements of a list and for the
+	// keys of a map: "receiver.basic_auth[].username".
 	Path string
 	// Type says what may be given, with the limits: "size, 1KiB to 64MiB".
 	Type string
@@ -42,7 +42,7 @@ func (o Options) keysOf(v reflect.Value, under string) []Key {
 			key.Default = o.defaultFormats()
 		}
 		list = append(list, key)
-		if f.kind.Kind() == reflect.Slice && f.kind.Elem().Kind() == reflect.Struct && f.kind.Elem() != typePrefix {
+		if k := f.kind.Kind(); (k == reflect.Slice || k == reflect.Map) && f.kind.Elem().Kind() == reflect.Struct && f.kind.Elem() != typePrefix {
 			list = append(list, o.keysOf(newElement(f.kind.Elem()).Elem(), path+"[].")...)
 		}
 	}
@@ -94,8 +94,11 @@ func newElement(t reflect.Type) reflect.Value {
 // typeText says what may be given for a key.
 func (o Options) typeText(f field) string {
 	name := kindName(f.kind)
-	if f.kind.Kind() == reflect.Slice {
+	switch f.kind.Kind() {
+	case reflect.Slice:
 		name = "list of " + kindName(f.kind.Elem())
+	case reflect.Map:
+		name = "map of text to " + kindName(f.kind.Elem())
 	}
 	if f.oneof != nil {
 		return "one of " + strings.Join(f.oneof, ", ")
@@ -114,6 +117,8 @@ func defaultText(f field, v reflect.Value) string {
 	switch {
 	case f.required != "" && v.IsZero():
 		return "required"
+	case v.Kind() == reflect.Map && v.Len() == 0:
+		return "none"
 	case v.Kind() == reflect.Slice:
 		if v.Len() == 0 {
 			return "none"

@@ -31,6 +31,9 @@ type Options struct {
 	Types []OutputType
 	// Formats are the names of the event formats that exist.
 	Formats []string
+	// CheckFilter says what is wrong with the text of an output's "when", which is
+	// not blank. Its error may repeat the text. Nil takes any text.
+	CheckFilter func(text string) error
 
 	// Getenv looks a variable up; nil is os.LookupEnv.
 	Getenv func(name string) (string, bool)
@@ -53,6 +56,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.CheckFilter == nil {
+		o.CheckFilter = func(string) error { return nil }
 	}
 	if o.SecretRead == nil {
 		o.SecretRead = func(string, error) {}

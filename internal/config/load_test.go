@@ -40,10 +40,14 @@ func TestDefaults(t *testing.T) {
 			Listen: "0.0.0.0:8443", Path: "/webhooks/defense", MaxBody: 1 << 20, MaxConnections: 4096,
 			ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		},
-		Spool:     config.Spool{Dir: "/var/lib/siemrelay", MaxSize: 10 << 30, MinFree: 512 << 20, Retention: 7 * 24 * time.Hour},
-		Admin:     config.Admin{Listen: "127.0.0.1:9464"},
-		LinkHosts: []string{"my.defense.com"},
-		Log:       config.Log{Level: "info", Format: "auto"},
+		Spool: config.Spool{
+			Dir: "/var/lib/siemrelay", MaxSize: 10 << 30, MinFree: 512 << 20, Retention: 7 * 24 * time.Hour,
+			RetryWindow: time.Hour, RetryEntries: 200_000,
+		},
+		DeadLetters: config.DeadLetters{MaxSize: 1 << 30},
+		Admin:       config.Admin{Listen: "127.0.0.1:9464"},
+		LinkHosts:   []string{"my.defense.com"},
+		Log:         config.Log{Level: "info", Format: "auto"},
 	}
 	if diff := cmp.Diff(want, config.Default()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -53,6 +57,7 @@ func TestDefaults(t *testing.T) {
 // TestLoadEveryKey gives every key a value that is not its default.
 func TestLoadEveryKey(t *testing.T) {
 	m := newMachine(t)
+	m.write("/mapping.yaml", "risks: {}")
 	got := mustLoad(t, m, `
 receiver:
   listen: "[::1]:1"
@@ -67,13 +72,17 @@ receiver:
   read_timeout: 4s
   write_timeout: 5s
   idle_timeout: 6m
-spool: {dir: ./data, max_size: 7GB, min_free: 0, retention: 1d12h}
+spool: {dir: ./data, max_size: 7GB, min_free: 0, retention: 1d12h, retry_window: 0, retry_entries: 1}
+dead_letters: {max_size: 1MiB}
+mappings: [/mapping.yaml]
+companies: {123: {name: Acme, namespace: acme}}
 admin: {listen: "localhost:8"}
 link_hosts: [My.Example.COM]
 outputs:
   - name: one
     type: file
     format: cef
+    when: kind == "threat"
     batch: {max_events: 9, max_bytes: 10KiB, max_wait: 11ms}
     retry: {min: 12ms, max: 13s}
     start: oldest
@@ -100,12 +109,16 @@ log: {level: debug, format: json}
 			MaxBody: 2 << 20, MaxConnections: 3,
 			ReadTimeout: 4 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: 6 * time.Minute,
 		},
-		Spool:     config.Spool{Dir: "./data", MaxSize: 7e9, MinFree: 0, Retention: 36 * time.Hour},
-		Admin:     config.Admin{Listen: "localhost:8"},
-		LinkHosts: []string{"my.example.com"},
+		Spool:        config.Spool{Dir: "./data", MaxSize: 7e9, MinFree: 0, Retention: 36 * time.Hour, RetryEntries: 1},
+		DeadLetters:  config.DeadLetters{MaxSize: 1 << 20},
+		Admin:        config.Admin{Listen: "localhost:8"},
+		Mappings:     []string{"/mapping.yaml"},
+		MappingFiles: []config.MappingFile{{Name: "/mapping.yaml", Data: []byte("risks: {}")}},
+		Companies:    map[string]config.Company{"123": {Name: "Acme", Namespace: "acme"}},
+		LinkHosts:    []string{"my.example.com"},
 		Outputs: []config.Output{
 			{
-				Name: "one", Type: "file", Format: "cef", Start: "oldest",
+				Name: "one", Type: "file", Format: "cef", Start: "oldest", When: `kind == "threat"`,
 				Batch:    config.Batch{MaxEvents: 9, MaxBytes: 10 << 10, MaxWait: 11 * time.Millisecond},
 				Retry:    config.Retry{Min: 12 * time.Millisecond, Max: 13 * time.Second},
 				Settings: &fileSettings{Path: "/log", MaxSize: 14 << 20},

@@ -29,10 +29,15 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, f field, p place) {
 	if len(x.problems) > 0 {
 		return
 	}
-	here := spot{p, x.shown(n, f)}
+	here := spot{place: p, shown: x.shown(n, f), written: n.Value, foreign: x.used}
 	d.spots[p.path] = here
 	parsed := reflect.New(v.Type()).Elem()
-	problem := parseInto(parsed, x.text, isPlain(n))
+	var problem string
+	if f.multiline {
+		problem = parseLines(parsed, x.text)
+	} else {
+		problem = parseInto(parsed, x.text, isPlain(n))
+	}
 	if problem == "" {
 		problem = f.limits(parsed)
 	}
@@ -86,6 +91,15 @@ func parseInto(v reflect.Value, text string, plain bool) (problem string) {
 	default:
 		panic(fmt.Sprintf("config: a key can't be a %s", v.Type()))
 	}
+	return ""
+}
+
+// parseLines sets v to a text that may have several lines.
+func parseLines(v reflect.Value, text string) (problem string) {
+	if strings.ContainsFunc(strings.NewReplacer("\n", "", "\t", "").Replace(text), isControl) || !utf8.ValidString(text) {
+		return "holds a control character or is not UTF-8; only line breaks and tabs are allowed"
+	}
+	v.SetString(text)
 	return ""
 }
 

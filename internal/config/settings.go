@@ -44,6 +44,24 @@ func (o *Output) check(s *scope) {
 	if o.Name != "" && !outputName.MatchString(o.Name) {
 		s.report("name", "is not a name for an output; use a to z, 0 to 9, dot, hyphen and underscore, a letter or digit first, at most 63 characters")
 	}
+	o.checkWhen(s)
+}
+
+// checkWhen asks whether the filter's text is one. What came from outside must not
+// be shown, and the answer may repeat it.
+func (o *Output) checkWhen(s *scope) {
+	if strings.TrimSpace(o.When) == "" {
+		o.When = ""
+		return
+	}
+	err := s.decoder.options.CheckFilter(o.When)
+	switch {
+	case err == nil:
+	case s.find("when").foreign:
+		s.report("when", "can't be used; the reason is not shown either, so try the text itself here")
+	default:
+		s.report("when", "can't be used: %v", err)
+	}
 }
 
 func (r *Retry) check(s *scope) {
