@@ -1,9 +1,12 @@
 // Package admin is the listener for the person and the machines that operate
-// siemrelay: health, readiness and metrics.
+// siemrelay: health, readiness, metrics, and the API that the commands use, with
+// its client.
 //
-// It guarantees that it only reads: no request changes anything. It refuses to
-// know what is healthy: it asks the functions that it is given. It is never on
-// the address that webhooks come in on.
+// It guarantees that only who may read the spool's folder sees a body or changes
+// anything (see guard), and that an operation answers the same over HTTP as when
+// it is called. It refuses to know what is healthy and how anything is mended: it
+// asks the functions and the Operations that it is given. It is never on the
+// address that webhooks come in on.
 package admin
 
 import (
@@ -20,7 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Paths that the listener answers, GET and HEAD only.
+// Paths for machines, GET and HEAD only. Those of the API are in api.go.
 const (
 	HealthyPath = "/-/healthy"
 	ReadyPath   = "/-/ready"
@@ -33,6 +36,10 @@ type Options struct {
 	Ready    func() error
 	Gatherer prometheus.Gatherer
 	Logger   *slog.Logger
+	// Operations are behind the API; nil: there is none.
+	Operations Operations
+	// Token opens the API, see WriteAccess. Empty: it opens for nobody.
+	Token string
 }
 
 // Server is the admin listener.
@@ -54,6 +61,9 @@ func New(o Options) *Server {
 	mux.Handle("GET "+MetricsPath, promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelError),
 	}))
+	if o.Operations != nil {
+		mux.Handle(apiPrefix, (&api{o.Operations, o.Token, o.Logger}).handler())
+	}
 	return &Server{&http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,

@@ -21,10 +21,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start runs a server and returns its address; ready is what it says of readiness.
 func start(t *testing.T, ready func() error) string {
 	t.Helper()
+	return serve(t, admin.Options{Ready: ready})
+}
+
+// serve runs a server with these options and returns its address.
+func serve(t *testing.T, o admin.Options) string {
+	t.Helper()
 	reg := prometheus.NewRegistry()
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "test_total", Help: "A test."})
 	reg.MustRegister(c)
-	s := admin.New(admin.Options{Ready: ready, Gatherer: reg, Logger: slog.New(slog.DiscardHandler)})
+	o.Gatherer, o.Logger = reg, slog.New(slog.DiscardHandler)
+	s := admin.New(o)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

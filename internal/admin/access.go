@@ -1,0 +1,87 @@
+package admin
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Files in the spool's folder that let a command find the process that runs on
+// it. Who may read the folder may operate siemrelay.
+const (
+	TokenFile   = "admin.token"   // 64 hex digits, made anew at each start
+	AddressFile = "admin.address" // host:port that the admin listener has
+)
+
+// Access is what a command needs to talk to a running process.
+type Access struct {
+	Address string // host:port
+	Token   string
+}
+
+// NewToken makes a token: 32 random bytes in hex.
+func NewToken() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // it never fails (crypto/rand)
+	return hex.EncodeToString(b)
+}
+
+// WriteAccess writes the two files into dir, mode 0600, each in one step. The
+// process that has the spool's lock calls it.
+func WriteAccess(dir string, a Access) error {
+	if err := replace(filepath.Join(dir, AddressFile), a.Address+"\n"); err != nil {
+		return err
+	}
+	return replace(filepath.Join(dir, TokenFile), a.Token+"\n")
+}
+
+// replace writes a file that is there whole or not at all. It need not survive a
+// power cut: the next start writes it anew.
+func replace(path, text string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // mode 0600
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("write %s: %w", path, err), f.Close(), os.Remove(f.Name()))
+		}
+	}()
+	if _, err := f.WriteString(text); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// ReadAccess reads what WriteAccess wrote. The error is fs.ErrNotExist where no
+// process has written anything, or it has stopped well.
+func ReadAccess(dir string) (Access, error) {
+	token, err := os.ReadFile(filepath.Join(dir, TokenFile))
+	if err != nil {
+		return Access{}, fmt.Errorf("read the admin token: %w", err)
+	}
+	address, err := os.ReadFile(filepath.Join(dir, AddressFile))
+	if err != nil {
+		return Access{}, fmt.Errorf("read the admin address: %w", err)
+	}
+	return Access{strings.TrimSpace(string(address)), strings.TrimSpace(string(token))}, nil
+}
+
+// RemoveAccess takes the files away: nobody listens there any more.
+func RemoveAccess(dir string) error {
+	var errs []error
+	for _, name := range []string{TokenFile, AddressFile} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
