@@ -16,6 +16,7 @@ import (
 
 	"github.com/siemrelay/siemrelay/internal/admin"
 	"github.com/siemrelay/siemrelay/internal/config"
+	"github.com/siemrelay/siemrelay/internal/ledger"
 	"github.com/siemrelay/siemrelay/internal/receiver"
 	"github.com/siemrelay/siemrelay/internal/relay"
 	"github.com/siemrelay/siemrelay/internal/spool"
@@ -75,6 +76,7 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	registry.MustRegister(ledger.NewCollector(p.spool))
 	if err := p.startRelays(cfg, registry, stdout); err != nil {
 		return err
 	}
@@ -160,18 +162,38 @@ func newRelay(c config.Output, o relay.Options, s *spool.Spool) (*relay.Relay, e
 	if err != nil {
 		return nil, err
 	}
-	o.Name, o.Source, o.Encode, o.Namespace = c.Name, source{cursor}, encode, namespace
+	o.Name, o.Source, o.Encode, o.Namespace = c.Name, &source{cursor: cursor}, encode, namespace
 	o.Batch = relay.Batch{MaxEvents: c.Batch.MaxEvents, MaxBytes: int(c.Batch.MaxBytes), MaxWait: c.Batch.MaxWait}
 	o.Retry = relay.Retry{Min: c.Retry.Min, Max: c.Retry.Max}
 	return relay.New(o)
 }
 
 // source shows a spool's cursor as a relay wants it.
-type source struct{ *spool.Cursor }
+type source struct {
+	cursor   *spool.Cursor
+	returned []uint64 // sequences that no commit has passed
+}
 
-func (s source) Next() (normalize.Raw, bool, error) {
-	r, ok, err := s.Cursor.Next()
+func (s *source) Ready() <-chan struct{} { return s.cursor.Ready() }
+
+func (s *source) Next() (normalize.Raw, bool, error) {
+	r, ok, err := s.cursor.Next()
+	if ok {
+		s.returned = append(s.returned, r.Sequence)
+	}
 	return normalize.Raw{ID: r.ID, Sequence: r.Sequence, Accepted: r.Accepted, Body: r.Body}, ok, err
+}
+
+func (s *source) Commit(next uint64) error {
+	n := 0
+	for n < len(s.returned) && s.returned[n] < next {
+		n++
+	}
+	if err := s.cursor.Commit(next, spool.Outcome{Delivered: uint64(n)}); err != nil {
+		return err
+	}
+	s.returned = s.returned[n:]
+	return nil
 }
 
 // warnOfOrphans names the cursors whose output is not configured: they keep

@@ -214,7 +214,8 @@ func (r *Rig) Pending() map[string]string {
 	_, text := r.Admin("/metrics")
 	pending := map[string]string{}
 	for line := range strings.Lines(text) {
-		if labels, value, ok := strings.Cut(line, " "); ok && strings.HasPrefix(line, "siemrelay_spool_pending_events{") {
+		labels, value, ok := strings.Cut(line, " ")
+		if ok && strings.HasPrefix(line, "siemrelay_output_events{") && strings.Contains(line, `state="pending"`) {
 			pending[strings.Split(labels, `"`)[1]] = strings.TrimSpace(value)
 		}
 	}

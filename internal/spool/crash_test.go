@@ -58,7 +58,7 @@ func (w *witness) settle(c *spool.Cursor) bool {
 		}
 		w.highest = max(w.highest, r.Sequence+1)
 	}
-	if c.Commit(w.highest) != nil {
+	if settle(c, w.highest) != nil {
 		return false
 	}
 	w.committed = w.highest

@@ -3,25 +3,36 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"time"
+	"math"
+	"sync"
 )
 
-// Cursor reads the spool for one output and remembers, durably, how far that
-// output has come. One goroutine uses it at a time.
+// Outcome counts what became of the events that a commit settles.
+type Outcome struct {
+	Delivered uint64 // safe with the receiver
+	Filtered  uint64 // not for this output
+	Dead      uint64 // kept as dead letters
+}
+
+func (o Outcome) sum() uint64 { return o.Delivered + o.Filtered + o.Dead }
+
+// Cursor is where one output is in the log, and its account, both durable in one
+// file. It is the output's first lane: the log as it grows; Replay is the second.
+// One goroutine uses both lanes.
 type Cursor struct {
 	s    *Spool
 	name string
-	file *cursorFile
+	log  reader
 
-	pos      uint64 // sequence that Next returns next
-	returned uint64 // follows the last record that Next returned
-	before   int64  // acceptance time of that record
+	mu     sync.Mutex // guards what follows
+	file   *cursorFile
+	replay ReplayLane
+}
 
-	seg  *segment // the segment that scan reads, nil at first
-	end  uint64   // records below it are within scan.limit
-	scan scanner
+func (s *Spool) newCursor(name string, f *cursorFile) *Cursor {
+	c := &Cursor{s: s, name: name, file: f, log: reader{s: s, name: name}}
+	c.replay = ReplayLane{c: c, reader: reader{s: s, name: name}}
+	return c
 }
 
 // Ready returns a channel that is closed once Next has a record to return, or a
@@ -30,7 +41,7 @@ func (c *Cursor) Ready() <-chan struct{} {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.pos < s.next || c.holdsDroppedLocked() {
+	if c.log.pos < s.next || c.log.holdsDroppedLocked() {
 		return s.always
 	}
 	if s.more == nil {
@@ -39,152 +50,111 @@ func (c *Cursor) Ready() <-chan struct{} {
 	return s.more
 }
 
-func (c *Cursor) holdsDroppedLocked() bool { return c.seg != nil && c.seg.dropped }
-
 // Next returns the next record, ok false if none is there yet. Records that
 // can't be read are counted, their file is kept aside, and the next good one is
 // returned. After an error, which is the disk's, the call may be repeated.
-func (c *Cursor) Next() (r Record, ok bool, err error) {
-	for {
-		for c.pos >= c.end {
-			if more, err := c.refresh(); err != nil || !more {
-				return Record{}, false, errors.Join(err, c.passLost())
-			}
-		}
-		h, body, err := c.scan.next()
-		switch {
-		case errors.Is(err, io.EOF), err == nil && h.sequence >= c.end:
-			c.lose(c.end, c.seg)
-		case err != nil:
-			return Record{}, false, fmt.Errorf("read segment %s: %w", c.seg.path, err)
-		case h.sequence < c.pos:
-			// Settled before, and passed on the way to pos.
-		default:
-			c.lose(h.sequence, c.seg)
-			c.pos = h.sequence + 1
-			c.returned, c.before = c.pos, h.accepted
-			return Record{
-				ID:       c.s.eventID(h.sequence, h.accepted),
-				Sequence: h.sequence,
-				Accepted: time.Unix(0, h.accepted).UTC(),
-				Body:     body,
-			}, true, nil
-		}
+func (c *Cursor) Next() (Record, bool, error) {
+	r, ok, err := c.log.next(math.MaxUint64)
+	if !ok && c.log.pos != c.log.returned && c.position().next == c.log.returned {
+		// Nothing but lost records since the last commit: nobody else would save that.
+		err = errors.Join(err, c.Commit(c.log.returned, Outcome{}))
 	}
+	return r, ok, err
 }
 
-// refresh looks at how far the log has grown, and opens the segment that pos is
-// in. more is false if pos is not there yet.
-func (c *Cursor) refresh() (more bool, err error) {
-	s := c.s
-	s.mu.Lock()
-	if c.pos >= s.next {
-		dropped := c.holdsDroppedLocked()
-		s.mu.Unlock()
-		if dropped { // the disk keeps it for as long as it is open
-			return false, c.closeSegment()
-		}
-		return false, nil
+// Commit makes durable, in one step, that every record before the sequence next is
+// settled, and what became of those that Next returned since the last commit. It
+// never moves back. After an error it may be repeated.
+func (c *Cursor) Commit(next uint64, o Outcome) error {
+	if next == c.log.returned {
+		next = c.log.pos // lost records behind it are settled too
 	}
-	i := len(s.segments) - 1
-	for i > 0 && s.segments[i].first > c.pos {
-		i--
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.file.at
+	if next <= p.next && o == (Outcome{}) {
+		return nil
 	}
-	if i < 0 || s.segments[i].first > c.pos {
-		to := s.oldestLocked()
-		s.mu.Unlock()
-		c.lose(to, nil)
-		return true, nil
+	lost := c.log.passed(next)
+	if err := checkOutcome(next-p.next, o, lost); err != nil {
+		return fmt.Errorf("commit cursor %s at %d: %w", c.name, next, err)
 	}
-	g, limit, end := s.segments[i], s.segments[i].size, s.endLocked(i)
-	s.mu.Unlock()
-	if g != c.seg {
-		if err := c.open(g); err != nil {
-			return false, err
-		}
+	if next == c.log.pos {
+		p.before = c.log.before
 	}
-	c.scan.limit, c.end = limit, end
-	return true, nil
-}
-
-func (c *Cursor) open(g *segment) error {
-	if err := c.closeSegment(); err != nil {
+	p.next = next
+	p.add(o, lost)
+	if err := c.saveLocked(p); err != nil {
 		return err
 	}
-	f, err := c.s.fs.Open(g.path, os.O_RDONLY)
+	c.log.returned = max(c.log.returned, next)
+	c.log.forgetGaps(next)
+	return nil
+}
+
+// checkOutcome refuses an account that does not add up. Only a mistake in this
+// program makes one.
+func checkOutcome(passed uint64, o Outcome, lost uint64) error {
+	if o.sum()+lost != passed {
+		return fmt.Errorf("%d events are accounted for as %d delivered, %d filtered, %d dead and %d unreadable",
+			passed, o.Delivered, o.Filtered, o.Dead, lost)
+	}
+	return nil
+}
+
+// saveLocked makes a position durable and then shows it to the spool; c.mu is held.
+func (c *Cursor) saveLocked(p position) error {
+	if err := c.file.save(p); err != nil {
+		return err
+	}
+	c.s.settle(c.name, c.file.at)
+	return nil
+}
+
+func (c *Cursor) position() position {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.file.at
+}
+
+// Position is how far the lanes of a cursor have come.
+type Position struct {
+	// Next is the sequence of the first event in the log that is not settled.
+	Next uint64
+	// Pass is the number of the latest replay, from 1; 0 if there was none.
+	Pass uint64
+	// ReplayNext is the sequence of the first event of that replay that is not
+	// settled; where nothing is left of it, or there was none, what follows the last.
+	ReplayNext uint64
+	// Dead is how many events both lanes have handed over as dead letters.
+	Dead uint64
+}
+
+// Position returns what is durable of the cursor's position.
+func (c *Cursor) Position() Position {
+	p := c.position()
+	pos := Position{Next: p.next, Pass: p.pass, ReplayNext: p.replayNext, Dead: p.dead}
+	if p.pass == 0 {
+		pos.ReplayNext = math.MaxUint64
+	}
+	return pos
+}
+
+// begin makes the cursor's file, at the sequence at, with an account that begins
+// there.
+func (c *Cursor) begin(at uint64) error {
+	c.mu.Lock()
+	err := c.file.save(position{next: at, began: at})
+	c.mu.Unlock()
 	if err != nil {
-		return fmt.Errorf("open segment: %w", err)
-	}
-	c.seg, c.end = g, 0
-	c.scan = scanner{file: f, off: segmentHeaderSize, buf: c.scan.buf[:0]}
-	if g.headerErr != nil {
-		c.s.keepAside(g)
-	}
-	return nil
-}
-
-// lose passes the records before the sequence to, which can't be read in g or,
-// if g is nil, are in no segment that is there.
-func (c *Cursor) lose(to uint64, g *segment) {
-	if to <= c.pos {
-		return
-	}
-	lost := to - c.pos
-	c.s.metrics.unreadable.WithLabelValues(c.name).Add(float64(lost))
-	attrs := []any{"output", c.name, "first", c.pos, "count", lost}
-	if g != nil {
-		c.s.keepAside(g)
-		attrs = append(attrs, "file", g.path)
-	}
-	c.s.log.Error("events in the spool can't be read", attrs...)
-	c.pos = to
-}
-
-// passLost saves the position where nothing but lost records came after the
-// last one that was returned and settled: nobody else would.
-func (c *Cursor) passLost() error {
-	if c.pos == c.returned || c.file.at.next != c.returned {
-		return nil
-	}
-	return c.Commit(c.returned)
-}
-
-// Commit makes durable that every record before the sequence next is settled.
-// It never moves back. After an error it may be repeated.
-func (c *Cursor) Commit(next uint64) error {
-	if next == c.returned {
-		next = c.pos // lost records behind it are settled too
-	}
-	if next <= c.file.at.next {
-		return nil
-	}
-	before := c.file.at.before
-	if next == c.pos {
-		before = c.before
-	}
-	if err := c.file.save(next, before); err != nil {
 		return err
 	}
-	c.returned = max(c.returned, next)
-	s := c.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.settled[c.name] = next
-	if s.moved != nil {
-		close(s.moved)
-		s.moved = nil
-	}
+	c.s.adopt(c)
 	return nil
-}
-
-func (c *Cursor) closeSegment() error {
-	if c.seg == nil {
-		return nil
-	}
-	c.seg = nil
-	return c.scan.file.Close()
 }
 
 func (c *Cursor) close() error {
-	return errors.Join(c.closeSegment(), c.file.close())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return errors.Join(c.log.close(), c.replay.reader.close(), c.file.close())
 }

@@ -10,45 +10,99 @@ import (
 
 const (
 	cursorMagic    = "\xd7SRC"
-	cursorSlotSize = 40
+	cursorVersion  = 2
+	cursorSlotSize = 120
 	cursorStride   = 512 // a sector for each slot, so that a torn write costs one
 	cursorSuffix   = ".cursor"
 )
 
-// position is what a cursor file keeps.
+// position is what a cursor file keeps: where the output is in each lane, and its
+// account. They are one write, so that they can't disagree.
 type position struct {
 	counter uint64
 	next    uint64 // everything before it is settled
 	before  int64  // acceptance time of the record before it, Unix nanoseconds
+	began   uint64 // the first sequence that entered
+
+	pass       uint64 // number of the latest replay, from 1; 0 if there was none
+	replayNext uint64 // the replay's next sequence that is not settled
+	replayEnd  uint64 // what follows the replay's last sequence
+	replayed   uint64 // how many events all replays entered
+
+	delivered, filtered, dead, dropped, unreadable uint64
+}
+
+// fields lists the numbers of a position in the order of the file.
+func (p *position) fields() []*uint64 {
+	return []*uint64{
+		&p.began, &p.pass, &p.replayNext, &p.replayEnd, &p.replayed,
+		&p.delivered, &p.filtered, &p.dead, &p.dropped, &p.unreadable,
+	}
+}
+
+// replaying is how many events of a replay are not settled.
+func (p position) replaying() uint64 { return p.replayEnd - p.replayNext }
+
+func (p position) logNext() uint64 { return p.next }
+
+// needs is the first sequence that the output has not settled.
+func (p position) needs() uint64 {
+	if p.replaying() > 0 {
+		return min(p.next, p.replayNext)
+	}
+	return p.next
+}
+
+func (p *position) add(o Outcome, lost uint64) {
+	p.delivered += o.Delivered
+	p.filtered += o.Filtered
+	p.dead += o.Dead
+	p.unreadable += lost
 }
 
 func (p position) encode() []byte {
 	b := append(make([]byte, 0, cursorSlotSize), cursorMagic...)
-	b = binary.LittleEndian.AppendUint32(b, formatVersion)
+	b = binary.LittleEndian.AppendUint32(b, cursorVersion)
 	b = binary.LittleEndian.AppendUint64(b, p.counter)
 	b = binary.LittleEndian.AppendUint64(b, p.next)
 	b = binary.LittleEndian.AppendUint64(b, uint64(p.before))
+	for _, f := range p.fields() {
+		b = binary.LittleEndian.AppendUint64(b, *f)
+	}
 	b = append(b, 0, 0, 0, 0)
 	return sealed(b)
 }
 
 func parsePosition(b []byte) (position, error) {
-	if len(b) < cursorSlotSize || string(b[:4]) != cursorMagic || !intact(b[:cursorSlotSize]) {
-		return position{}, errors.New("cursor slot is damaged")
+	var p position
+	size := cursorSlotSize
+	if len(b) >= 8 && binary.LittleEndian.Uint32(b[4:]) == 1 {
+		size = cursorSlotSizeV1
 	}
-	if err := checkVersion(binary.LittleEndian.Uint32(b[4:])); err != nil {
-		return position{}, err
+	if len(b) < size || string(b[:4]) != cursorMagic || !intact(b[:size]) {
+		return p, errors.New("cursor slot is damaged")
 	}
-	p := position{
-		counter: binary.LittleEndian.Uint64(b[8:]),
-		next:    binary.LittleEndian.Uint64(b[16:]),
-		before:  int64(binary.LittleEndian.Uint64(b[24:])),
+	if v := binary.LittleEndian.Uint32(b[4:]); v == 0 || v > cursorVersion {
+		return p, fmt.Errorf("%w: cursor version %d, this siemrelay reads %d", ErrVersion, v, cursorVersion)
 	}
-	if p.next == 0 {
-		return position{}, errors.New("cursor slot has next sequence 0")
+	p.counter = binary.LittleEndian.Uint64(b[8:])
+	p.next = binary.LittleEndian.Uint64(b[16:])
+	p.before = int64(binary.LittleEndian.Uint64(b[24:]))
+	p.began = p.next
+	if size == cursorSlotSize {
+		for i, f := range p.fields() {
+			*f = binary.LittleEndian.Uint64(b[32+8*i:])
+		}
+	}
+	if p.next == 0 || p.began > p.next || p.replayNext > p.replayEnd || p.replayEnd > p.next {
+		return p, errors.New("cursor slot makes no sense")
 	}
 	return p, nil
 }
+
+// cursorSlotSizeV1 is the length of a slot without an account, which is read as one
+// whose account begins where it stands.
+const cursorSlotSizeV1 = 40
 
 // cursorFile keeps a position durably. Writes go to the two slots in turn, so
 // that a torn one leaves the other.
@@ -91,8 +145,8 @@ var errCursorDamaged = errors.New("both slots of the cursor are damaged")
 
 // save makes a position durable. After an error the file is written anew by the
 // next save: a failed sync is not tried again on the same file.
-func (c *cursorFile) save(next uint64, before int64) error {
-	p := position{counter: c.at.counter + 1, next: next, before: before}
+func (c *cursorFile) save(p position) error {
+	p.counter = c.at.counter + 1
 	if c.file == nil {
 		return c.rewrite(p)
 	}

@@ -12,9 +12,11 @@
 //	DIR/spool.lock                 held by flock while a process has the spool open
 //	DIR/segments/NNNNNNNNNN-SSSSSSSSSSSSSSSSSSSS.log
 //	                               records; S… is the first sequence that the file
-//	                               may hold and orders the files; among those with
-//	                               the same one NNNNNNNNNN does, which counts files
-//	DIR/cursors/NAME.cursor        how far the output NAME has come
+//	                               may hold, as the header says it too, and orders the
+//	                               files; among those with the same one NNNNNNNNNN
+//	                               does, which counts files
+//	DIR/cursors/NAME.cursor        how far the output NAME has come, and its account
+//	DIR/spool.outputs              the outputs that have a cursor
 //	DIR/aside/                     damaged segments and cut tails, for a person
 //
 // Every number is little-endian, every checksum CRC-32C (Castagnoli).
@@ -61,13 +63,33 @@
 // tail; it is cut when the spool is opened, and a copy is kept aside. No segment
 // is appended to again after a restart.
 //
-// # Cursor, two slots of 40 bytes at 0 and 512
+// # Cursor, two slots of 120 bytes at 0 and 512
 //
-//	 0     4  magic D7 'S' 'R' 'C'
-//	 4     4  format version
-//	 8     8  counter; the good slot with the higher one holds
-//	16     8  next sequence: everything before it is settled
-//	24     8  acceptance time of the record before it, Unix nanoseconds
-//	32     4  zero
-//	36     4  checksum of bytes 0 to 35
+//	  0     4  magic D7 'S' 'R' 'C'
+//	  4     4  format version of the slot, 2; every later one has this length
+//	  8     8  counter; the good slot with the higher one holds
+//	 16     8  next sequence: everything before it is settled
+//	 24     8  acceptance time of the record before it, Unix nanoseconds
+//	 32     8  the first sequence that entered
+//	 40     8  number of the latest replay, from 1; 0 if there was none
+//	 48     8  next sequence of that replay that is not settled
+//	 56     8  the sequence that follows its last
+//	 64     8  how many events all replays have entered
+//	 72     8  events delivered
+//	 80     8  events filtered
+//	 88     8  events handed over as dead letters
+//	 96     8  events dropped by hand
+//	104     8  events unreadable
+//	112     4  zero
+//	116     4  checksum of bytes 0 to 115
+//
+// A slot of version 1 has 40 bytes: those to 31, four zero, and the checksum. It is
+// read as one whose account begins where it stands.
+//
+// # spool.outputs: the outputs that have a cursor
+//
+//	 0     4  magic D7 'S' 'R' 'O'
+//	 4     4  format version, 1
+//	 8        the names, each followed by a line feed
+//	-4     4  checksum of what comes before
 package spool

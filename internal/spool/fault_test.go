@@ -160,7 +160,7 @@ func TestAFullSpoolRefusesAndRecovers(t *testing.T) {
 						t.Fatalf("cycle %d: %d events stored, %d read", cycle, stored, len(all))
 					}
 					// Half is not enough for every disk, but all of it must be.
-					if err := c.Commit(all[len(all)-1].sequence + 1); err != nil {
+					if err := settle(c, all[len(all)-1].sequence+1); err != nil {
 						t.Fatal(err)
 					}
 					time.Sleep(2 * probeEvery)
@@ -202,7 +202,7 @@ func TestWhatACursorNeedsIsNeverReleased(t *testing.T) {
 	mustCursor(t, s, "slow")
 	stored := fillUp(t, s)
 	all := drain(t, fast)
-	if err := fast.Commit(all[len(all)-1].sequence + 1); err != nil {
+	if err := settle(fast, all[len(all)-1].sequence+1); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Append([]byte(event(5))); !errors.Is(err, spool.ErrFull) {
@@ -233,7 +233,7 @@ func TestAnIdleCursorGivesRoomBack(t *testing.T) {
 		c := mustCursor(t, s, "out")
 		mustAppend(t, s, strings.Repeat("x", 2<<10))
 		all := drain(t, c)
-		if err := c.Commit(all[0].sequence + 1); err != nil {
+		if err := settle(c, all[0].sequence+1); err != nil {
 			t.Fatal(err)
 		}
 		go func() { // as a relay does
@@ -273,7 +273,7 @@ func TestRetention(t *testing.T) {
 			mustAppend(t, s, event(i))
 		}
 		all := drain(t, c)
-		if err := c.Commit(all[99].sequence); err != nil {
+		if err := settle(c, all[99].sequence); err != nil {
 			t.Fatal(err)
 		}
 		before := len(segments(fsys))

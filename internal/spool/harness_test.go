@@ -96,6 +96,27 @@ func drain(t testing.TB, c *spool.Cursor) []got {
 	}
 }
 
+// settle commits everything before next as delivered.
+func settle(c *spool.Cursor, next uint64) error {
+	return c.Commit(next, spool.Outcome{Delivered: next - min(next, c.Position().Next)})
+}
+
+// account returns the account of a cursor, and fails if it does not add up.
+func account(t testing.TB, s *spool.Spool, name string) spool.Account {
+	t.Helper()
+	for _, a := range s.Accounts() {
+		if a.Output != name {
+			continue
+		}
+		if sum := a.Delivered + a.Filtered + a.Dead + a.Dropped + a.Unreadable + a.Pending; sum != a.Entered {
+			t.Fatalf("the account does not add up: %+v", a)
+		}
+		return a
+	}
+	t.Fatalf("there is no account of %s", name)
+	return spool.Account{}
+}
+
 func bodies(all []got) string {
 	var b strings.Builder
 	for _, g := range all {
@@ -165,3 +186,11 @@ func isRefusal(err error) bool {
 	}
 	return false
 }
+
+// flipIn flips a bit in the middle of text, wherever it stands in b.
+func flipIn(b []byte, text string) []byte {
+	b[bytes.Index(b, []byte(text))+len(text)/2] ^= 1
+	return b
+}
+
+func logTo(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }

@@ -29,7 +29,6 @@ type metrics struct {
 	commit       prometheus.Histogram
 	batch        prometheus.Histogram
 	refusals     *prometheus.CounterVec
-	unreadable   *prometheus.CounterVec
 	cut          prometheus.Counter
 }
 
@@ -52,9 +51,6 @@ func newMetrics(s *Spool) *metrics {
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "siemrelay_spool_refused_events_total", Help: "Events that could not be stored, by reason.",
 		}, []string{"reason"}),
-		unreadable: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "siemrelay_spool_unreadable_events_total", Help: "Events that an output could not be given because the disk has damaged them.",
-		}, []string{"output"}),
 	}
 	m.cut = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "siemrelay_spool_cut_tail_bytes_total", Help: "Bytes of unfinished or damaged tails that were cut off when the spool was opened.",
@@ -66,7 +62,7 @@ func newMetrics(s *Spool) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	m.all = []prometheus.Collector{
-		m.appended, m.appendedSize, m.commit, m.batch, m.refusals, m.unreadable, m.cut, pendingCollector{s, pendingDesc()},
+		m.appended, m.appendedSize, m.commit, m.batch, m.refusals, m.cut,
 		gauge("siemrelay_spool_bytes", "Size of the segment files.", func() float64 {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -97,35 +93,3 @@ func (m *metrics) committed(events, size int, took time.Duration) {
 }
 
 func (m *metrics) refused(err error) { m.refusals.WithLabelValues(reason(err)).Inc() }
-
-// pendingCollector counts, at each scrape, what every cursor has before it.
-type pendingCollector struct {
-	s    *Spool
-	desc *prometheus.Desc
-}
-
-func pendingDesc() *prometheus.Desc {
-	return prometheus.NewDesc("siemrelay_spool_pending_events",
-		"Events that an output has not settled yet, by output; also of one that left the configuration.", []string{"output"}, nil)
-}
-
-func (p pendingCollector) Describe(ch chan<- *prometheus.Desc) { ch <- p.desc }
-
-// Collect holds no lock while it sends: who receives may be about to ask a gauge
-// that needs it.
-func (p pendingCollector) Collect(ch chan<- prometheus.Metric) {
-	for name, events := range p.s.pendingEvents() {
-		ch <- prometheus.MustNewConstMetric(p.desc, prometheus.GaugeValue, float64(events), name)
-	}
-}
-
-// pendingEvents returns, by cursor, how many events are before it.
-func (s *Spool) pendingEvents() map[string]uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	events := make(map[string]uint64, len(s.settled))
-	for name, settled := range s.settled {
-		events[name] = s.next - min(settled, s.next)
-	}
-	return events
-}

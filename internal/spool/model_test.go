@@ -1,6 +1,7 @@
 package spool_test
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 	"testing"
@@ -30,6 +31,10 @@ type modelCursor struct {
 	last      uint64          // sequence of the last one that was read
 	committed uint64          // everything before it is settled
 	settled   map[string]bool // ids that were committed
+	delivered uint64          // what commits counted, replays included
+
+	replayed     []string // ids that the replay lane returned since its last commit
+	replayedLast uint64   // sequence of the last of them
 }
 
 // TestAgainstAModel runs random appends, reads, commits, restarts, power cuts,
@@ -52,6 +57,10 @@ func TestAgainstAModel(t *testing.T) {
 			"restart":   func(t *rapid.T) { m.close(t); m.open(t) },
 			"power cut": m.powerCut,
 			"fault":     m.fault,
+			"replay":    m.replay,
+			"resend":    m.resend,
+			"cancel":    m.cancel,
+			"":          m.checkAccounts,
 		})
 		// Whatever happened, everything that was acknowledged gets through.
 		for _, name := range []string{"a", "b"} {
@@ -85,7 +94,7 @@ func (m *model) open(t *rapid.T) {
 		if c.c, err = s.Cursor(name, spool.FromOldest); err != nil {
 			t.Fatalf("open cursor: %v", err)
 		}
-		c.read, c.last = nil, 0
+		c.read, c.last, c.replayed = nil, 0, nil
 	}
 }
 
@@ -151,14 +160,71 @@ func (m *model) commit(t *rapid.T) {
 	if c.last == 0 {
 		return
 	}
-	if err := c.c.Commit(c.last + 1); err != nil {
+	if err := c.c.Commit(c.last+1, spool.Outcome{Delivered: uint64(len(c.read))}); err != nil {
 		t.Fatalf("commit: %v", err)
 	}
 	c.committed = c.last + 1
+	c.delivered += uint64(len(c.read))
 	for _, id := range c.read {
 		c.settled[id] = true
 	}
 	c.read = nil
+}
+
+func (m *model) replay(t *rapid.T) {
+	name := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "cursor")
+	from := rapid.Uint64Range(1, uint64(m.appended)+1).Draw(t, "from")
+	_, err := m.s.StartReplay(name, from, from+rapid.Uint64Range(0, 30).Draw(t, "entries"))
+	if err != nil && !errors.Is(err, spool.ErrReplaying) {
+		t.Fatalf("start replay: %v", err)
+	}
+}
+
+// resend reads some events of a replay, and commits them unless it stops before.
+func (m *model) resend(t *rapid.T) {
+	c := m.cursors[rapid.SampledFrom([]string{"a", "b"}).Draw(t, "cursor")]
+	for range rapid.IntRange(1, 10).Draw(t, "records") {
+		r, ok, err := c.c.Replay().Next()
+		if err != nil {
+			t.Fatalf("next of a replay: %v", err)
+		}
+		if !ok {
+			break
+		}
+		if want, acked := m.acked[r.ID]; acked && want != string(r.Body) {
+			t.Fatalf("event %s is replayed as %q, was %q", r.ID, r.Body, want)
+		}
+		c.replayed, c.replayedLast = append(c.replayed, r.ID), r.Sequence
+	}
+	if len(c.replayed) == 0 || rapid.Bool().Draw(t, "later") {
+		return
+	}
+	n := uint64(len(c.replayed))
+	if err := c.c.Replay().Commit(c.replayedLast+1, spool.Outcome{Delivered: n}); err != nil {
+		t.Fatalf("commit replay: %v", err)
+	}
+	c.delivered += n
+	c.replayed = nil
+}
+
+func (m *model) cancel(t *rapid.T) {
+	if _, err := m.s.CancelReplay(rapid.SampledFrom([]string{"a", "b"}).Draw(t, "cursor")); err != nil {
+		t.Fatalf("cancel replay: %v", err)
+	}
+}
+
+func (m *model) checkAccounts(t *rapid.T) {
+	for _, a := range m.s.Accounts() {
+		if sum := a.Delivered + a.Filtered + a.Dead + a.Dropped + a.Unreadable + a.Pending; sum != a.Entered {
+			t.Fatalf("the account does not add up: %+v", a)
+		}
+		if a.Delivered != m.cursors[a.Output].delivered {
+			t.Fatalf("%d events were committed as delivered, the account is %+v", m.cursors[a.Output].delivered, a)
+		}
+		if a.Unreadable != 0 {
+			t.Fatalf("nothing was damaged, the account is %+v", a)
+		}
+	}
 }
 
 // powerCut plans a cut a few operations ahead, works until then, and starts again.

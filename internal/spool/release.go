@@ -2,24 +2,33 @@ package spool
 
 import "fmt"
 
-// settledLocked returns the sequence before which every cursor is done; 0 if
-// there is no cursor, so that nothing counts as delivered.
-func (s *Spool) settledLocked() uint64 {
-	settled := uint64(0)
-	for _, next := range s.settled {
-		if settled == 0 || next < settled {
-			settled = next
+// settledLocked returns the lowest sequence that of says of a cursor; 0 if there is
+// no cursor, so that nothing counts as delivered.
+func (s *Spool) settledLocked(of func(position) uint64) uint64 {
+	lowest := uint64(0)
+	for _, p := range s.settled {
+		if next := of(p); lowest == 0 || next < lowest {
+			lowest = next
 		}
 	}
-	return settled
+	return lowest
+}
+
+// neededLocked returns the sequence before which no cursor needs anything.
+func (s *Spool) neededLocked() uint64 {
+	needed := s.settledLocked(position.needs)
+	for _, from := range s.held {
+		needed = min(needed, from)
+	}
+	return needed
 }
 
 // deliveredLocked returns how many segments, from the oldest, hold nothing that
 // a cursor still needs.
 func (s *Spool) deliveredLocked() int {
-	settled := s.settledLocked()
+	needed := s.neededLocked()
 	n := 0
-	for n < len(s.segments) && s.endLocked(n) <= settled {
+	for n < len(s.segments) && s.endLocked(n) <= needed {
 		n++
 	}
 	return n

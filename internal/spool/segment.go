@@ -63,9 +63,11 @@ func (g *segment) parseHeader(b []byte) error {
 	if err := checkVersion(binary.LittleEndian.Uint32(b[4:])); err != nil {
 		return err
 	}
-	if first := binary.LittleEndian.Uint64(b[8:]); first != g.first {
-		return fmt.Errorf("segment header says first sequence %d, the name says %d", first, g.first)
+	first := binary.LittleEndian.Uint64(b[8:])
+	if first == 0 {
+		return errors.New("segment header says first sequence 0")
 	}
+	g.first = first // what is written inside can't have been mixed up by hand
 	g.before = int64(binary.LittleEndian.Uint64(b[16:]))
 	copy(g.id[:], b[24:])
 	return nil
@@ -152,9 +154,30 @@ func (s *Spool) readSegmentHeader(g *segment) error {
 		g.headerErr = errors.Join(errShort, err)
 		return nil
 	}
+	named := g.first
 	g.headerErr = g.parseHeader(b)
+	if g.first != named {
+		s.log.Warn("segment has the name of another, going by its header", "file", g.path, "first", g.first)
+	}
 	if errors.Is(g.headerErr, ErrVersion) {
 		return g.headerErr
 	}
 	return nil
+}
+
+// leaveForeign leaves out the segments of another spool, which somebody has put here:
+// their events are not ours, and have the sequences of ours. Where no segment at all
+// has the spool's id it is the id that is wrong.
+func (s *Spool) leaveForeign() {
+	foreign := func(g *segment) bool { return g.headerErr == nil && g.id != s.id }
+	if !slices.ContainsFunc(s.segments, func(g *segment) bool { return g.headerErr == nil && g.id == s.id }) {
+		return
+	}
+	for _, g := range s.segments {
+		if foreign(g) {
+			s.log.Error("segment is of another spool, leaving it alone", "file", g.path)
+			s.keepAside(g)
+		}
+	}
+	s.segments = slices.DeleteFunc(s.segments, foreign)
 }

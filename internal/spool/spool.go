@@ -103,15 +103,19 @@ type Spool struct {
 	pending      *batch     // what the committer takes next, nil if nothing waits
 	expected     int        // events that the next commit waits for a little, see gather
 	gatherUntil  time.Time
-	free         []buffers         // for the next batches: one waits while another is committed
-	spareSegment *spare            // file for the next segment, nil if none is ready
-	more         chan struct{}     // closed when records become durable, nil if nobody waits
-	moved        chan struct{}     // closed when a cursor moves, nil if nobody waits
-	settled      map[string]uint64 // by cursor: everything before it is settled
+	free         []buffers           // for the next batches: one waits while another is committed
+	spareSegment *spare              // file for the next segment, nil if none is ready
+	more         chan struct{}       // closed when records become durable, nil if nobody waits
+	moved        chan struct{}       // closed when a cursor moves, nil if nobody waits
+	settled      map[string]position // by cursor, as it is durable
+	held         map[string]uint64   // by cursor: segments from this sequence on are not let go of
 	cursors      map[string]*Cursor
 	newborn      bool // no cursor was there when the spool was opened
 	closed       bool
 	failing      error // why the last commit failed, nil after a good one
+
+	rosterMu sync.Mutex
+	roster   []string // what the list of outputs on disk says
 
 	always    chan struct{} // closed from the start
 	gathered  chan struct{} // the expected events are there
@@ -131,7 +135,8 @@ func Open(o Options) (*Spool, error) {
 	s := &Spool{
 		o: o, fs: o.FS, log: o.Log,
 		next:      1,
-		settled:   map[string]uint64{},
+		settled:   map[string]position{},
+		held:      map[string]uint64{},
 		cursors:   map[string]*Cursor{},
 		always:    make(chan struct{}),
 		wake:      make(chan struct{}, 1),
@@ -178,6 +183,7 @@ func (s *Spool) load() error {
 	if err := s.loadID(len(damaged) > 0); err != nil {
 		return err
 	}
+	s.leaveForeign()
 	if err := s.recoverTail(); err != nil {
 		return err
 	}
@@ -255,7 +261,7 @@ func (s *Spool) Writable() error {
 func (s *Spool) Drained(ctx context.Context) error {
 	for {
 		s.mu.Lock()
-		done := s.settledLocked() >= s.next
+		done := s.settledLocked(position.logNext) >= s.next
 		if !done && s.moved == nil {
 			s.moved = make(chan struct{})
 		}

@@ -1,0 +1,169 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrReplaying says that a replay of the output is still under way.
+var ErrReplaying = errors.New("a replay is under way")
+
+// ErrNoCursor says that the spool has no cursor of that name.
+var ErrNoCursor = errors.New("the spool knows no such output")
+
+// ReplayLane reads events that a replay has entered again. It has its own place in
+// the log, kept in the cursor's file.
+type ReplayLane struct {
+	c *Cursor
+	// reader.pos is guarded by Cursor.mu where others look at it.
+	reader reader
+	pass   uint64        // the replay that reader is in
+	begun  chan struct{} // closed when a replay begins, nil if nobody waits
+}
+
+// Replay returns the cursor's second lane.
+func (c *Cursor) Replay() *ReplayLane { return &c.replay }
+
+// StartReplay enters the events from the sequence from up to, not including, to
+// again at the output called name, and returns how many those are: what the spool
+// no longer holds, and what the output has not come to yet, is left out. It is
+// durable when it returns nil. The error is ErrReplaying, ErrNoCursor, or the disk's.
+func (s *Spool) StartReplay(name string, from, to uint64) (entries uint64, err error) {
+	c, err := s.cursorOf(name)
+	if err != nil {
+		return 0, fmt.Errorf("replay to %s: %w", name, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.file.at
+	if p.replaying() > 0 {
+		return 0, fmt.Errorf("replay to %s: %w: %d of its events are not settled", name, ErrReplaying, p.replaying())
+	}
+	from, to = s.hold(name, from, min(to, p.next))
+	defer s.unhold(name)
+	if from >= to {
+		return 0, nil
+	}
+	p.pass++
+	p.replayNext, p.replayEnd = from, to
+	p.replayed += to - from
+	if err := c.saveLocked(p); err != nil {
+		return 0, err
+	}
+	if c.replay.begun != nil {
+		close(c.replay.begun)
+		c.replay.begun = nil
+	}
+	return to - from, nil
+}
+
+// CancelReplay gives up what is left of a replay, but for the events that the
+// output has in hand, and returns how many events that is. They count as dropped.
+func (s *Spool) CancelReplay(name string) (dropped uint64, err error) {
+	c, err := s.cursorOf(name)
+	if err != nil {
+		return 0, fmt.Errorf("cancel replay to %s: %w", name, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.file.at
+	end := p.replayNext
+	if c.replay.pass == p.pass {
+		end = max(end, min(c.replay.reader.pos, p.replayEnd))
+	}
+	if end == p.replayEnd {
+		return 0, nil
+	}
+	dropped = p.replayEnd - end
+	p.replayEnd = end
+	p.dropped += dropped
+	return dropped, c.saveLocked(p)
+}
+
+// hold keeps the segments from the sequence from on, until unhold, and returns the
+// part of the range that the spool still has.
+func (s *Spool) hold(name string, from, to uint64) (heldFrom, heldTo uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from = max(from, s.oldestLocked())
+	s.held[name] = from
+	return from, to
+}
+
+func (s *Spool) unhold(name string) {
+	s.mu.Lock()
+	delete(s.held, name)
+	s.mu.Unlock()
+}
+
+// Ready is Cursor.Ready for this lane.
+func (l *ReplayLane) Ready() <-chan struct{} {
+	c := l.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.pendingLocked() || l.reader.seg != nil {
+		return c.s.always
+	}
+	if l.begun == nil {
+		l.begun = make(chan struct{})
+	}
+	return l.begun
+}
+
+// pendingLocked tells whether there are events that Next has not returned.
+func (l *ReplayLane) pendingLocked() bool {
+	p := l.c.file.at
+	return p.replaying() > 0 && (l.pass != p.pass || l.reader.pos < p.replayEnd)
+}
+
+// Next is Cursor.Next for this lane.
+func (l *ReplayLane) Next() (Record, bool, error) {
+	c := l.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.file.at
+	if l.pass != p.pass {
+		if err := l.reader.jump(p.replayNext); err != nil {
+			return Record{}, false, err
+		}
+		l.pass = p.pass
+	}
+	if l.reader.pos >= p.replayEnd {
+		return Record{}, false, l.reader.close()
+	}
+	r, ok, err := l.reader.next(p.replayEnd)
+	if !ok && l.reader.pos != l.reader.returned && p.replayNext == l.reader.returned {
+		err = errors.Join(err, l.commitLocked(l.reader.returned, Outcome{}))
+	}
+	return r, ok, err
+}
+
+// Commit is Cursor.Commit for this lane.
+func (l *ReplayLane) Commit(next uint64, o Outcome) error {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	return l.commitLocked(next, o)
+}
+
+func (l *ReplayLane) commitLocked(next uint64, o Outcome) error {
+	c := l.c
+	if next == l.reader.returned {
+		next = l.reader.pos
+	}
+	p := c.file.at
+	if next <= p.replayNext && o == (Outcome{}) {
+		return nil
+	}
+	lost := l.reader.passed(next)
+	if err := checkOutcome(next-p.replayNext, o, lost); err != nil {
+		return fmt.Errorf("commit replay of %s at %d: %w", c.name, next, err)
+	}
+	p.replayNext = next
+	p.add(o, lost)
+	if err := c.saveLocked(p); err != nil {
+		return err
+	}
+	l.reader.returned = max(l.reader.returned, next)
+	l.reader.forgetGaps(next)
+	return nil
+}
