@@ -93,6 +93,14 @@ func generatedParts(t *testing.T) map[string]string {
 	}
 	builtin(t).Event(&e, rawOf(mappings.Samples()[1].Body))
 	line := encoder(t, "cef", normalize.EncoderOptions{})(nil, &e)
+	example, err := os.ReadFile(exampleMapping)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, mistaken := normalize.ParseMappings([]normalize.MappingFile{
+		{Name: mappings.File, Data: mappings.Defensecom()},
+		{Name: "mapping.yaml", Data: []byte("risks:\n  hihg: {severity: 75}\nsourcs: {}\nsources:\n  Scanner::Site: {category: [threat]}\n")},
+	}, normalize.MappingOptions{})
 	return map[string]string{
 		"record_types": wordTable("`record_type`", "kind", sections["record_types"]),
 		"triggers":     wordTable("`trigger_action`", "what happened", sections["triggers"]),
@@ -104,8 +112,10 @@ func generatedParts(t *testing.T) map[string]string {
 			wordTable("`state` of a ticket", "`status`", sections["ticket_states"]),
 		"sources": "| `type` | label | `event.category` | `event.type` |\n|---|---|---|---|\n" +
 			rows(sections["sources"], []string{"label", "category", "type"}),
-		"ecs": "```json\n" + document.String() + "\n```\n",
-		"cef": "```\n" + string(line) + "\n```\n",
+		"example":  "```yaml\n" + string(example) + "```\n",
+		"mistakes": "```\n" + mistaken.Error() + "\n```\n",
+		"ecs":      "```json\n" + document.String() + "\n```\n",
+		"cef":      "```\n" + string(line) + "\n```\n",
 	}
 }
 

@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
@@ -43,7 +44,7 @@ func (w *object) ecsBase(e *Event, o EncoderOptions) {
 	stream := w.open("data_stream")
 	w.text("type", "logs")
 	w.text("dataset", e.Dataset)
-	w.text("namespace", o.Namespace)
+	w.text("namespace", cmp.Or(e.Namespace, o.Namespace))
 	w.close(stream)
 }
 
@@ -88,6 +89,7 @@ func (w *object) ecsRecord(e *Event) {
 	w.close(log)
 	organization := w.open("organization")
 	w.text("id", e.Company)
+	w.text("name", f.organization)
 	w.close(organization)
 	if author := f.texts[fieldNoteAuthor]; author != "" {
 		user := w.open("user")

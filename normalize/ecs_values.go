@@ -3,6 +3,14 @@ package normalize
 // ecsVersion is the version of ECS that every document follows, its ecs.version.
 const ecsVersion = "9.4.0"
 
+// ecsCategories returns the values of event.category, sorted.
+func ecsCategories() []string {
+	return []string{
+		"api", "authentication", "configuration", "database", "driver", "email", "file", "host", "iam", "intrusion_detection",
+		"library", "malware", "network", "package", "process", "registry", "session", "threat", "vulnerability", "web",
+	}
+}
+
 // ecsTypes returns the values of event.type that ECS expects with a value of
 // event.category, nil for a category that ECS doesn't have.
 func ecsTypes(category string) []string {

@@ -43,6 +43,9 @@ type Event struct {
 	Kind string
 	// Company is the raw company_id, empty when there is none.
 	Company string
+	// Namespace is data_stream.namespace of the company, empty if it has none of its
+	// own: then the encoder's holds.
+	Namespace string
 	// Dataset is event.dataset: "defensecom.threat", "defensecom.ticket" or "defensecom.other".
 	Dataset string
 	// EventKind is event.kind: "alert", "event" or "pipeline_error".
@@ -83,16 +86,17 @@ func (e *Event) Code() string { return e.facts.code }
 
 // facts are what the encoders write beyond the exported fields of an Event.
 type facts struct {
-	texts       [fieldCount]string // raw texts of the fields that the kind documents
-	message     string             // title or subject, else the action
-	code        string             // event.code and CEF's class id
-	provider    string             // event.provider
-	categories  []string           // event.category
-	types       []string           // event.type
-	level       string             // log.level
-	reason      string             // event.reason
-	link        string             // event.url
-	cefSeverity int                // 0 to 10
+	texts        [fieldCount]string // raw texts of the fields that the kind documents
+	message      string             // title or subject, else the action
+	code         string             // event.code and CEF's class id
+	provider     string             // event.provider
+	organization string             // organization.name
+	categories   []string           // event.category
+	types        []string           // event.type
+	level        string             // log.level
+	reason       string             // event.reason
+	link         string             // event.url
+	cefSeverity  int                // 0 to 10
 
 	vulnerabilityWord string // vulnerability.severity
 	vulnerabilityText string // vulnerability.description

@@ -1,6 +1,7 @@
 package normalize_test
 
 import (
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -91,23 +92,32 @@ func objectOf(rt *rapid.T, keys []string, depth int) string {
 	return "{" + strings.Join(members, ",\t") + "}"
 }
 
-// FuzzParseMapping feeds any mapping file: it is taken or refused, and every
-// mistake says where it is.
+// FuzzParseMapping feeds any mapping file, as the first one and merged over the
+// built-in one: it is taken or refused, and every mistake says where it is.
 func FuzzParseMapping(f *testing.F) {
 	f.Add(mappings.Defensecom())
 	for _, c := range mistakes {
 		f.Add([]byte(c.yaml))
 	}
-	place := regexp.MustCompile(`^mapping\.yaml:\d+: .`)
+	example, err := os.ReadFile(exampleMapping)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(example)
+	place := regexp.MustCompile(`^mapping\.yaml:[1-9]\d*:[1-9]\d*: [^\p{Cc}\x{2028}\x{2029}]+$`)
+	builtIn := normalize.MappingFile{Name: mappings.File, Data: mappings.Defensecom()}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := normalize.ParseMapping("mapping.yaml", data, normalize.MappingOptions{})
-		if err == nil {
-			checkEvent(t, m, []byte(`{"record_type":"Threat","risk":"high","type":"User"}`))
-			return
-		}
-		for _, line := range strings.Split(err.Error(), "\n") {
-			if !place.MatchString(line) {
-				t.Errorf("mistake without a place: %q", line)
+		file := normalize.MappingFile{Name: "mapping.yaml", Data: data}
+		for _, files := range [][]normalize.MappingFile{{file}, {builtIn, file}, {builtIn, file, file}} {
+			m, err := normalize.ParseMappings(files, normalize.MappingOptions{})
+			if err == nil {
+				checkEvent(t, m, []byte(`{"record_type":"Threat","risk":"high","type":"User"}`))
+				continue
+			}
+			for _, line := range strings.Split(err.Error(), "\n") {
+				if !place.MatchString(line) {
+					t.Errorf("mistake without a place, or not on one line: %q", line)
+				}
 			}
 		}
 	})

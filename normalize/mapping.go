@@ -1,9 +1,12 @@
 package normalize
 
-// MappingOptions are the settings of a Mapping that don't come from its file.
+// MappingOptions are the settings of a Mapping that don't come from its files.
 type MappingOptions struct {
 	// LinkHosts are the host names that may become links (event.url), without port.
 	LinkHosts []string
+	// Companies has what is known of each company by its id, the exact text of
+	// company_id, or its digits where it is a number.
+	Companies map[string]Company
 }
 
 // Mapping is the vocabulary of the vendor and what each word means. It is
@@ -14,11 +17,13 @@ type Mapping struct {
 	sources         words[source]                 // a threat's type
 	risks           words[grade]                  // a threat's risk
 	priorities      words[grade]                  // a ticket's priority
-	states          map[string]words[status]      // by kind
+	threatStates    words[status]                 // a threat's state
+	ticketStates    words[status]                 // a ticket's state
 	unknownRisk     grade                         // an unknown or missing risk, and kind other
 	unknownPriority grade                         // an unknown or missing priority
 	outcomes        map[string]map[string]outcome // by kind and trigger
 	linkHosts       []string
+	companies       map[string]Company // by id
 }
 
 // Kinds of records.
@@ -161,7 +166,7 @@ func (m *Mapping) record(e *Event, kind string, fields fieldSet) {
 			f.texts[i] = p.text(i)
 		}
 	}
-	e.setIdentity()
+	m.setCompany(e)
 	note := f.texts[fieldNoteMessage] != "" && p.isString(fieldNoteMessage) ||
 		f.texts[fieldNoteAuthor] != "" && p.isString(fieldNoteAuthor)
 	m.setTrigger(e, note)
@@ -185,7 +190,7 @@ func (m *Mapping) other(e *Event) {
 	fields := fieldSet(1<<fieldID | 1<<fieldCompany)
 	f.texts[fieldID] = p.text(fieldID)
 	f.texts[fieldCompany] = p.text(fieldCompany)
-	e.setIdentity()
+	m.setCompany(e)
 
 	f.texts[fieldTrigger] = p.text(fieldTrigger)
 	e.Trigger = triggerOther
@@ -207,6 +212,14 @@ func (m *Mapping) other(e *Event) {
 	e.setMessage(title)
 	e.setGrade(m.unknownRisk)
 	e.setExtra(fields)
+}
+
+// setCompany sets whose event it is, and what is known of that company.
+func (m *Mapping) setCompany(e *Event) {
+	e.setIdentity()
+	company := m.companies[e.Company]
+	e.Namespace = company.Namespace
+	e.facts.organization = company.Name
 }
 
 // setTrigger decides what happened and what it is called.
@@ -231,7 +244,11 @@ func (m *Mapping) setTrigger(e *Event, note bool) {
 
 func (m *Mapping) setState(e *Event) {
 	text := e.facts.texts[fieldState]
-	state, known := m.states[e.Kind].find(text)
+	states := &m.threatStates
+	if e.Kind == kindTicket {
+		states = &m.ticketStates
+	}
+	state, known := states.find(text)
 	e.tagWord("state", text, known)
 	e.State, e.Status = text, statusUnknown
 	if known {

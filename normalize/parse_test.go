@@ -24,39 +24,58 @@ threat_states: {detected: open}
 ticket_states: {new: open}
 `
 
-// mistakes are mapping files and what is said about each, line by line.
+// mistakes are mapping files, complete ones, and what is said about each.
 var mistakes = []struct {
 	name, yaml string
 	want       []string
 }{
-	{"empty", "", []string{`m.yaml:1: the mapping is empty`}},
-	{"no mapping", "- a\n", []string{`m.yaml:1: the mapping must be a mapping of keys to values`}},
-	{"not YAML", "a: b\n c: d\n", []string{`m.yaml:2: mapping values are not allowed in this context`}},
-	{"two documents", whole + "---\na: b\n", []string{`m.yaml:14: there must be one document, not several`}},
-	{"unknown section", whole + "severities: {}\n", []string{`m.yaml:14: the mapping has no key "severities", the keys are priorities, record_types, risks, sources, threat_states, ticket_states, triggers, unknown`}},
-	{"section twice", whole + "ticket_states: {}\n", []string{`m.yaml:14: key "ticket_states" is there already, on line 13`}},
-	{"section missing", strings.Replace(whole, "ticket_states: {new: open}\n", "", 1), []string{`m.yaml:1: the mapping must have the key "ticket_states"`}},
-	{"unknown kind", replace("Threat: threat", "Threat: incident"), []string{`m.yaml:1: kind is "incident", it must be one of threat, ticket`}},
-	{"unknown trigger", replace("create: create", "create: note"), []string{`m.yaml:2: trigger is "note", it must be one of create, update, closed, reopen`}},
-	{"word twice", replace("  User: {label: Custom threat}", "  User: {label: a}\n  \" USER \": {label: b}"), []string{`m.yaml:5: source " USER " is there already, on line 4 (words are compared without case)`}},
-	{"blank word", replace("  User:", "  ' ':"), []string{`m.yaml:4: source must be a text that is not blank`}},
-	{"no label", replace("{label: Custom threat}", "{}"), []string{`m.yaml:4: a source must have the key "label"`}},
-	{"null label", replace("label: Custom threat", "label: "), []string{`m.yaml:4: label must be a text that is not blank`}},
-	{"category no list", replace("label: Custom threat", "label: a, category: web, type: [info]"), []string{`m.yaml:4: category must be a list`, `m.yaml:4: type needs a category`}},
-	{"category not in ECS", replace("label: Custom threat", "label: a, category: [cloud], type: [info]"), []string{`m.yaml:4: category "cloud" is not a value of event.category in ECS 9.4.0`}},
-	{"category without type", replace("label: Custom threat", "label: a, category: [email]"), []string{`m.yaml:4: category "email" needs a type, one of info`}},
-	{"type without category", replace("label: Custom threat", "label: a, type: [info]"), []string{`m.yaml:4: type needs a category`}},
-	{"type of another category", replace("label: Custom threat", "label: a, category: [threat], type: [info]"), []string{`m.yaml:4: type "info" does not go with category "threat" in ECS 9.4.0, it must be one of indicator`}},
-	{"severity too high", replace("high: {severity: 73", "high: {severity: 101"), []string{`m.yaml:6: severity is "101", it must be a number from 0 to 100`}},
-	{"severity no number", replace("high: {severity: 73", "high: {severity: '73'"), []string{`m.yaml:6: severity is "73", it must be a number from 0 to 100`}},
-	{"severity missing", replace("high: {severity: 73, ", "high: {"), []string{`m.yaml:6: a severity must have the key "severity"`}},
-	{"cef and syslog out of range", replace("cef: 8, syslog: 3", "cef: 11, syslog: -1"), []string{`m.yaml:6: cef is "11", it must be a number from 0 to 10`, `m.yaml:6: syslog is "-1", it must be a number from 0 to 7`}},
-	{"unknown severity key", replace("syslog: 3", "syslog: 3, colour: red"), []string{`m.yaml:6: a severity has no key "colour", the keys are alert, cef, severity, syslog, vulnerability`}},
-	{"alert no truth value", replace("syslog: 3", "syslog: 3, alert: maybe"), []string{`m.yaml:6: alert is "maybe", it must be one of true, false`}},
-	{"unknown without priority", replace("  priority: {severity: 47, cef: 4, syslog: 5}\n", ""), []string{`m.yaml:10: unknown must have risk and priority`}},
-	{"unknown status", replace("detected: open", "detected: opened"), []string{`m.yaml:12: status is "opened", it must be one of open, closed, unknown`}},
-	{"merge key", replace("{detected: open}", "{<<: {a: open}}"), []string{`m.yaml:12: threat state must be a text that is not blank`, `m.yaml:12: status is "", it must be one of open, closed, unknown`}},
-	{"every mistake at once", replace("Threat: threat", "Threat: x") + "more: 1\n", []string{`m.yaml:1: kind is "x", it must be one of threat, ticket`, `m.yaml:14: the mapping has no key "more", the keys are priorities, record_types, risks, sources, threat_states, ticket_states, triggers, unknown`}},
+	{"empty", "", []string{`m.yaml:1:1: the file is empty; give at least one section, or don't name the file`}},
+	{"only comments", "# a\n\n# b\n", []string{`m.yaml:1:1: the file is empty; give at least one section, or don't name the file`}},
+	{"only a dash line", "---\n", []string{`m.yaml:1:1: the file is empty; give at least one section, or don't name the file`}},
+	{"no mapping", "- a\n", []string{`m.yaml:1:1: must be keys with values, not a list`}},
+	{"not YAML", "a: b\n c: d\n", []string{`m.yaml:2:1: is not valid YAML: mapping values are not allowed in this context; look at the indentation, the quotes and the brackets here and just above`}},
+	{"two documents", whole + "---\na: b\n", []string{`m.yaml:14:1: a second YAML document begins here; a file holds one`}},
+	{"unknown section", whole + "severities: {}\n", []string{`m.yaml:14:1: severities: unknown key; known here are priorities, record_types, risks, sources, threat_states, ticket_states, triggers, unknown`}},
+	{"misspelled section", whole + "\"tr\\nigger\": {}\n", []string{`m.yaml:14:1: "tr\nigger": unknown key; did you mean "triggers"?`}},
+	{"section twice", whole + "ticket_states: {}\n", []string{`m.yaml:14:1: ticket_states: is given twice; remove this one or the one in line 13`}},
+	{"section missing", strings.Replace(whole, "ticket_states: {new: open}\n", "", 1), []string{`m.yaml:1:1: ticket_states: is missing; the first mapping file has every section`}},
+	{"section a list", replace("{detected: open}", "[detected]"), []string{`m.yaml:12:16: threat_states: must be keys with values, not a list`}},
+	{"unknown kind", replace("Threat: threat", "Threat: incident"), []string{`m.yaml:1:24: record_types[Threat]: "incident" is unknown; one of threat, ticket`}},
+	{"unknown trigger", replace("create: create", "create: note"), []string{`m.yaml:2:20: triggers[create]: "note" is unknown; one of create, update, closed, reopen`}},
+	{"word twice", replace("  User: {label: Custom threat}", "  User: {label: a}\n  \" USER \": {label: b}"), []string{`m.yaml:5:3: sources[USER]: is given twice; remove this one or the one in line 4 (words are compared without case)`}},
+	{"blank word", replace("  User:", "  ' ':"), []string{`m.yaml:4:3: sources: has a word that is not text, or blank; write a word of the vendor's, in quotes where it has special characters`}},
+	{"no label", replace("{label: Custom threat}", "{}"), []string{`m.yaml:4:9: sources[User]: is a new source, which needs label too`}},
+	{"source a text", replace("{label: Custom threat}", "Custom threat"), []string{`m.yaml:4:9: sources[User]: must be keys with values, not text`}},
+	{"null label", replace("label: Custom threat", "label: "), []string{`m.yaml:4:17: sources[User].label: must be text, not nothing`}},
+	{"blank label", replace("label: Custom threat", "label: ' '"), []string{`m.yaml:4:17: sources[User].label: is blank; give it a text`}},
+	{"category no list", replace("label: Custom threat", "label: a, category: web, type: [info]"), []string{`m.yaml:4:30: sources[User].category: must be a list, such as [one, two], not text`}},
+	{"category not in ECS", replace("label: Custom threat", "label: a, category: [cloud], type: [info]"), []string{`m.yaml:4:9: sources[User]: category "cloud" is not a value of event.category in ECS 9.4.0; known here are ` + strings.Join(loadECSTable().Fields["event.category"].Allowed, ", ")}},
+	{"category misspelled", replace("label: Custom threat", "label: a, category: [malwear], type: [info]"), []string{`m.yaml:4:9: sources[User]: category "malwear" is not a value of event.category in ECS 9.4.0; did you mean "malware"?`}},
+	{"category without type", replace("label: Custom threat", "label: a, category: [email]"), []string{`m.yaml:4:9: sources[User]: category email needs a type; one of info`}},
+	{"type without category", replace("label: Custom threat", "label: a, type: [info]"), []string{`m.yaml:4:9: sources[User]: type needs a category; give both, or none`}},
+	{"type of another category", replace("label: Custom threat", "label: a, category: [threat], type: [info]"), []string{`m.yaml:4:9: sources[User]: type "info" does not go with category threat in ECS 9.4.0; one of indicator`}},
+	{"severity too high", replace("high: {severity: 73", "high: {severity: 101"), []string{`m.yaml:6:20: risks[high].severity: "101" is not a whole number from 0 to 100, without quotes`}},
+	{"severity no number", replace("high: {severity: 73", "high: {severity: '73'"), []string{`m.yaml:6:20: risks[high].severity: "73" is not a whole number from 0 to 100, without quotes`}},
+	{"severity a list", replace("high: {severity: 73", "high: {severity: [73]"), []string{`m.yaml:6:20: risks[high].severity: must be a whole number from 0 to 100, not a list`}},
+	{"severity missing", replace("high: {severity: 73, ", "high: {"), []string{`m.yaml:6:9: risks[high]: is a new risk, which needs severity too`}},
+	{"cef and syslog out of range", replace("cef: 8, syslog: 3", "cef: 11, syslog: -1"), []string{`m.yaml:6:29: risks[high].cef: "11" is not a whole number from 0 to 10, without quotes`, `m.yaml:6:41: risks[high].syslog: "-1" is not a whole number from 0 to 7, without quotes`}},
+	{"unknown severity key", replace("syslog: 3", "syslog: 3, colour: red"), []string{`m.yaml:6:43: risks[high].colour: unknown key; known here are alert, cef, severity, syslog, vulnerability`}},
+	{"misspelled severity key", replace("high: {severity", "high: {Serverity"), []string{`m.yaml:6:9: risks[high]: is a new risk, which needs severity too`, `m.yaml:6:10: risks[high].Serverity: unknown key; did you mean "severity"?`}},
+	{"alert no truth value", replace("syslog: 3", "syslog: 3, alert: maybe"), []string{`m.yaml:6:50: risks[high].alert: "maybe" is unknown; one of true, false`}},
+	{"unknown without priority", replace("  priority: {severity: 47, cef: 4, syslog: 5}\n", ""), []string{`m.yaml:10:3: unknown.priority: is missing; the first mapping file has risk and priority here`}},
+	{"unknown without cef", replace("{severity: 47, cef: 4, syslog: 5}", "{severity: 47, syslog: 5}"), []string{`m.yaml:11:13: unknown.priority: is what unknown words count as, which needs cef too`}},
+	{"unknown status", replace("detected: open", "detected: opened"), []string{`m.yaml:12:27: threat_states[detected]: "opened" is unknown; one of open, closed, unknown`}},
+	{"null status", replace("detected: open", "detected: "), []string{`m.yaml:12:27: threat_states[detected]: must be one of open, closed, unknown, not nothing`}},
+	{"merge key", replace("{detected: open}", "{<<: {a: open}}"), []string{`m.yaml:12:17: threat_states: has a word that is not text, or blank; write a word of the vendor's, in quotes where it has special characters`}},
+	{"merge key of a severity", replace("{severity: 73, ", "{<<: {severity: 73}, "), []string{`m.yaml:6:9: risks[high]: is a new risk, which needs severity too`, `m.yaml:6:10: risks[high]: has a key that is not plain text; known here are alert, cef, severity, syslog, vulnerability`}},
+	{"an anchor alone is nothing", replace("{severity: 47, cef: 5, syslog: 4}", "&a {severity: 47, cef: 5, syslog: 4}"), nil},
+	{"aliases", replace("risk: {severity: 47, cef: 5, syslog: 4}\n  priority: {severity: 47, cef: 4, syslog: 5}", "risk: &a {severity: 47, cef: 5, syslog: 4}\n  priority: *a"), []string{`m.yaml:11:13: unknown.priority: is an alias (*name), which is not supported; write the value out, or put text that begins with * in quotes`}},
+	{"alias for a word", replace("record_types: {Threat: threat}", "record_types: {&a Threat: threat, *a : threat}"), []string{`m.yaml:1:35: record_types: is an alias (*name), which is not supported; write the value out, or put text that begins with * in quotes`}},
+	{"alias for a key", replace("high: {severity: 73", "&a high: {*a : 73"), []string{`m.yaml:6:12: risks[high]: is a new risk, which needs severity too`, `m.yaml:6:13: risks[high]: has a key that is not plain text; known here are alert, cef, severity, syslog, vulnerability`}},
+	{"tag", replace("severity: 73", "severity: !!int 73"), []string{`m.yaml:6:20: risks[high].severity: has a YAML tag, which is not supported; put text that begins with ! in quotes`}},
+	{"tag at a word", replace("  high:", "  !high high:"), []string{`m.yaml:6:3: risks: has a YAML tag, which is not supported; put text that begins with ! in quotes`}},
+	{"every mistake at once", replace("Threat: threat", "Threat: x") + "more: 1\n", []string{`m.yaml:1:24: record_types[Threat]: "x" is unknown; one of threat, ticket`, `m.yaml:14:1: more: unknown key; known here are priorities, record_types, risks, sources, threat_states, ticket_states, triggers, unknown`}},
+	{"mistakes of one source", replace("label: Custom threat", "label: '', lable: b, category: [cluod], type: [info]"), []string{`m.yaml:4:9: sources[User]: category "cluod" is not a value of event.category in ECS 9.4.0; known here are ` + strings.Join(loadECSTable().Fields["event.category"].Allowed, ", "), `m.yaml:4:17: sources[User].label: is blank; give it a text`, `m.yaml:4:21: sources[User].lable: unknown key; did you mean "label"?`}},
 }
 
 func replace(old, with string) string {
@@ -73,13 +92,27 @@ func TestParseMappingMistakes(t *testing.T) {
 	for _, c := range mistakes {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := normalize.ParseMapping("m.yaml", []byte(c.yaml), normalize.MappingOptions{})
+			if (err == nil) != (c.want == nil) {
+				t.Fatalf("got %v", err)
+			}
 			if err == nil {
-				t.Fatal("taken")
+				return
 			}
 			if want := strings.Join(c.want, "\n"); err.Error() != want {
 				t.Errorf("got:\n%v\nwant:\n%s", err, want)
 			}
 		})
+	}
+}
+
+func TestMappingFileTooLarge(t *testing.T) {
+	file := whole + strings.Repeat("#", 1<<20-len(whole))
+	if _, err := normalize.ParseMapping("m.yaml", []byte(file), normalize.MappingOptions{}); err != nil {
+		t.Errorf("the largest file: %v", err)
+	}
+	_, err := normalize.ParseMapping("m.yaml", []byte(file+"\n"), normalize.MappingOptions{})
+	if err == nil || err.Error() != "m.yaml:1:1: the file has 1048577 bytes; at most 1048576 are allowed" {
+		t.Errorf("one byte more: %v", err)
 	}
 }
 
@@ -108,6 +141,9 @@ func TestLinkHosts(t *testing.T) {
 // takes those that ECS expects, and no others.
 func TestCategoriesAreECS(t *testing.T) {
 	table := loadECSTable()
+	if len(table.CategoryTypes) != len(table.Fields["event.category"].Allowed) {
+		t.Fatal("the table lacks a category")
+	}
 	for _, category := range append(table.Fields["event.category"].Allowed, "cloud") {
 		for _, kind := range append(table.Fields["event.type"].Allowed, "news") {
 			expected := strings.Contains(" "+strings.Join(table.CategoryTypes[category], " ")+" ", " "+kind+" ")

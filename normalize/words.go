@@ -1,6 +1,10 @@
 package normalize
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // source is what is known of a part of Defense.com that identifies threats.
 type source struct {
@@ -32,20 +36,36 @@ type outcome struct {
 	code   string // event.code and CEF's class id
 }
 
-// words maps the vendor's words to what they mean.
-type words[T any] map[string]T
+// words maps the vendor's words to what they mean. The zero value has no words.
+type words[T any] struct {
+	meanings map[string]T      // by the spelling of the mapping file, and in lower case
+	spelling map[string]string // lower case -> as it stands in the first file that has it
+}
 
 // find looks a word up, trimmed and without case.
-func (w words[T]) find(text string) (meaning T, known bool) {
+func (w *words[T]) find(text string) (meaning T, known bool) {
 	text = strings.TrimSpace(text)
-	if meaning, known = w[text]; known { // the vendor's own spelling
+	if meaning, known = w.meanings[text]; known { // the vendor's own spelling
 		return meaning, true
 	}
-	meaning, known = w[strings.ToLower(text)]
+	meaning, known = w.meanings[strings.ToLower(text)]
 	return meaning, known
 }
 
-func (w words[T]) add(word string, meaning T) {
-	w[word] = meaning
-	w[strings.ToLower(word)] = meaning
+// set gives a word its meaning. One that is there already keeps its spelling.
+func (w *words[T]) set(word string, meaning T) {
+	if w.meanings == nil {
+		w.meanings, w.spelling = map[string]T{}, map[string]string{}
+	}
+	lower := strings.ToLower(word)
+	if w.spelling[lower] == "" {
+		w.spelling[lower] = word
+	}
+	w.meanings[lower] = meaning
+	w.meanings[w.spelling[lower]] = meaning
+}
+
+// all lists the words as they are spelled, sorted.
+func (w *words[T]) all() []string {
+	return slices.Sorted(maps.Values(w.spelling))
 }
