@@ -281,6 +281,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		{"path with a space", func(o *receiver.Options) { o.Path = "/a b" }, `path "/a b"`},
 		{"negative max_body", func(o *receiver.Options) { o.MaxBody = -1 }, "max_body -1"},
 		{"negative max_connections", func(o *receiver.Options) { o.MaxConnections = -1 }, "max_connections -1"},
+		{"negative limit of failed logins", func(o *receiver.Options) { o.FailedLogins = -1 }, "FailedLogins is -1"},
 		{"negative timeout", func(o *receiver.Options) { o.IdleTimeout = -time.Second }, "idle_timeout -1s"},
 		{"invalid network", func(o *receiver.Options) { o.Allow = []netip.Prefix{{}} }, "allow"},
 	} {
@@ -318,9 +319,7 @@ func TestRefusedSenderMayFinish(t *testing.T) {
 			}
 			time.Sleep(time.Millisecond) // so that a reset has the time to arrive
 		}
-		if half, ok := conn.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
-			t.Fatal("can't end the sender's side")
-		}
+		closeWrite(t, conn)
 		if _, err := in.ReadByte(); err != io.EOF {
 			t.Errorf("tls=%v: the end of the connection is %v", secure, err)
 		}

@@ -26,6 +26,7 @@ const (
 	wrongPath
 	wrongMethod
 	unauthorized
+	tooManyLogins
 	unsupportedExpectation
 	unsupportedEncoding
 	tooLarge
@@ -37,7 +38,6 @@ const (
 	notObject
 	trailingBytes
 	tooDeep
-	stopping
 	tooManyConnections
 	tooBusy
 	notStored
@@ -51,12 +51,17 @@ const (
 // senders obey.
 const retryAfter = "30"
 
+// retryLogin is the wait, in seconds, after which a failed login gets a 401
+// again: the length of loginWindow.
+const retryLogin = "60"
+
 // answer is everything about an outcome but the stored event's receipt.
 type answer struct {
 	code   int
 	label  string // value of the metric label "reason"
 	text   string // "reason" in the body: what to do, for whoever set the webhook up
 	closes bool   // the connection can't, or must not, carry another request
+	kept   bool   // the body is given to Options.Rejects
 
 	body   []byte    // the JSON body, prebuilt
 	header [2]string // one more header field, if its name is not empty
@@ -64,6 +69,11 @@ type answer struct {
 
 // answers returns the whole vocabulary of the door. The texts are stable:
 // senders show them to their users.
+//
+// Kept is what is wrong with a payload that has come as its sender meant it. A
+// request that broke off, or whose framing is broken, is not: the part that came
+// can't be taken in after all, the sender will send the whole again, and it
+// would push out of the store what can be mended.
 func answers() [outcomes]answer {
 	table := [outcomes]answer{
 		accepted:               {code: 200},
@@ -75,18 +85,18 @@ func answers() [outcomes]answer {
 		wrongPath:              {code: 404, label: "path", closes: true, text: "there is no webhook at this path: check the URL"},
 		wrongMethod:            {code: 405, label: "method", closes: true, text: "use POST", header: [2]string{"Allow", "POST"}},
 		unauthorized:           {code: 401, label: "credentials", closes: true, text: "check the user name and the password", header: [2]string{"WWW-Authenticate", `Basic realm="siemrelay", charset="UTF-8"`}},
+		tooManyLogins:          {code: 429, label: "login_limit", closes: true, text: "too many failed logins from this address: try again in a minute", header: [2]string{"Retry-After", retryLogin}},
 		unsupportedExpectation: {code: 417, label: "expectation", closes: true, text: "the only known Expect is 100-continue"},
 		unsupportedEncoding:    {code: 415, label: "encoding", closes: true, text: "send the body as it is, or with Content-Encoding: gzip"},
 		tooLarge:               {code: 413, label: "too_large", closes: true, text: "the body is larger than the receiver's max_body"},
-		missingLength:          {code: 400, label: "no_length", closes: true, text: "the body is empty: send one JSON object"},
-		emptyBody:              {code: 400, label: "empty", text: "the body is empty: send one JSON object"},
+		missingLength:          {code: 400, label: "no_length", closes: true, kept: true, text: "the body is empty: send one JSON object"},
+		emptyBody:              {code: 400, label: "empty", kept: true, text: "the body is empty: send one JSON object"},
 		truncated:              {code: 400, label: "truncated", closes: true, text: "the request broke off"},
-		damagedGzip:            {code: 400, label: "gzip", closes: true, text: "the body is not valid gzip"},
-		invalidJSON:            {code: 400, label: "json", text: "the body is not valid JSON in UTF-8"},
-		notObject:              {code: 400, label: "not_object", text: "the body must be one JSON object"},
-		trailingBytes:          {code: 400, label: "trailing_bytes", text: "the body must be one JSON object and nothing after it"},
-		tooDeep:                {code: 400, label: "too_deep", text: "the JSON is nested deeper than 64 levels"},
-		stopping:               {code: 503, label: "stopping", closes: true, text: "the receiver is stopping: send it again later"},
+		damagedGzip:            {code: 400, label: "gzip", closes: true, kept: true, text: "the body is not valid gzip"},
+		invalidJSON:            {code: 400, label: "json", kept: true, text: "the body is not valid JSON in UTF-8"},
+		notObject:              {code: 400, label: "not_object", kept: true, text: "the body must be one JSON object"},
+		trailingBytes:          {code: 400, label: "trailing_bytes", kept: true, text: "the body must be one JSON object and nothing after it"},
+		tooDeep:                {code: 400, label: "too_deep", kept: true, text: "the JSON is nested deeper than 64 levels"},
 		tooManyConnections:     {code: 503, label: "max_connections", closes: true, text: "too many connections: send it again later"},
 		tooBusy:                {code: 503, label: "busy", closes: true, text: "too many large bodies at once: send it again later"},
 		notStored:              {code: 503, label: "not_stored", text: "it could not be stored: send it again later"},

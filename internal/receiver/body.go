@@ -15,6 +15,8 @@ const (
 	// all the webhooks of Defense.com but a few. Their memory is bounded by
 	// max_connections.
 	smallBody = 16 << 10
+	// gzipHeader is the size of the shortest gzip header (RFC 1952 section 2.3).
+	gzipHeader = 10
 	// firstRead is the capacity a fresh buffer starts with.
 	firstRead = 4 << 10
 )
@@ -145,6 +147,10 @@ func (p *bodies) inflate(b *body, in *arrival) outcome {
 		z.buffer.Reset(nil)
 		p.inflaters.Put(z)
 	}()
+	// Should it turn out to be no gzip at all, its beginning is what there is.
+	_, _ = z.buffer.Peek(gzipHeader) // an error comes back from Reset
+	start, _ := z.buffer.Peek(z.buffer.Buffered())
+	b.bytes = append(b.bytes, start...)
 	err := z.gzip.Reset(z.buffer)
 	if errors.Is(err, io.EOF) && in.received == 0 {
 		return emptyBody
@@ -152,6 +158,7 @@ func (p *bodies) inflate(b *body, in *arrival) outcome {
 	if err != nil {
 		return damagedGzip
 	}
+	b.bytes = b.bytes[:0]
 	return p.fill(b, &z.gzip, -1)
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/siemrelay/siemrelay/internal/receiver"
 	"github.com/siemrelay/siemrelay/internal/receiver/receivertest"
 )
 
@@ -32,9 +33,15 @@ func TestCorpus(t *testing.T) {
 	for name, secure := range map[string]bool{"plain": false, "tls": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := open(t, secure, nil)
+			var k keeper
+			d := open(t, secure, func(o *receiver.Options) { o.Rejects = k.keep })
 			for _, c := range cases {
-				t.Run(c.Name, func(t *testing.T) { runCase(t, d, c) })
+				t.Run(c.Name, func(t *testing.T) {
+					runCase(t, d, c, &k)
+				})
+			}
+			if lost := d.store.unanswered(); len(lost) != 0 {
+				t.Errorf("told that %v are unanswered", lost)
 			}
 			if log := d.log.String(); strings.Contains(log, password) || strings.Contains(log, "panic") {
 				t.Errorf("the log has a password or a panic in it:\n%s", log)
@@ -46,7 +53,7 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-func runCase(t *testing.T, d *door, c receivertest.Case) {
+func runCase(t *testing.T, d *door, c receivertest.Case, k *keeper) {
 	before := len(d.store.stored())
 	deliveries, err := c.Run(context.Background(), d.Target)
 	if err != nil {
@@ -75,7 +82,39 @@ func runCase(t *testing.T, d *door, c receivertest.Case) {
 		t.Errorf("%d stored, want %d", len(stored), *want)
 	}
 	checkStored(t, c, stored)
+	checkKept(t, c, deliveries, k.take())
 	d.mustAccept(t)
+}
+
+// checkKept checks that the body of each refused payload was handed over as it
+// was sent, and no other.
+func checkKept(t *testing.T, c receivertest.Case, deliveries []receivertest.Delivery, kept []receiver.Rejected) {
+	payloads, err := c.Payloads()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := 0
+	for _, got := range deliveries {
+		if len(got.Statuses) > 1 {
+			return // only the body of the first answer is known
+		}
+		for _, reason := range []string{"the body is empty:", "the body is not valid", "the body must be one JSON object", "the JSON is nested"} {
+			if strings.Contains(got.Body, reason) {
+				want++
+			}
+		}
+	}
+	if len(kept) != want {
+		t.Errorf("%d rejected bodies were kept, want %d: %+v", len(kept), want, kept)
+	}
+	if c.Headers["Content-Encoding"] != "" || len(payloads) != 1 {
+		return
+	}
+	for _, r := range kept {
+		if !bytes.Equal(r.Body, payloads[0]) {
+			t.Errorf("kept %.200q, sent %.200q", r.Body, payloads[0])
+		}
+	}
 }
 
 // checkAnswers checks what holds for every answer of the door.

@@ -16,6 +16,10 @@ import (
 // then those of checkHeaders, from the headers alone, before any of the body is
 // waited for; then those of checkBody. What fasthttp refuses itself (malformed
 // HTTP, oversized headers, a stalled request) comes through readFailed.
+//
+// A server that is stopping makes no difference to a request, but that its
+// connection is closed after it: the store decides whether it still takes events,
+// and a retry of one that it has gets its 200.
 
 // checkHeaders is called as soon as the headers of a request are there.
 func (s *Server) checkHeaders(h *fasthttp.RequestHeader) outcome {
@@ -29,9 +33,7 @@ func (s *Server) checkHeaders(h *fasthttp.RequestHeader) outcome {
 	case !h.IsPost():
 		return wrongMethod // 405
 	case s.logins != nil && !authorized(s.logins, h):
-		return unauthorized // 401
-	case s.isStopping():
-		return stopping // 503
+		return unauthorized // 401, or 429 when there were too many: see refuse
 	case !knownExpectation(h):
 		return unsupportedExpectation // 417
 	case !knownEncoding(h):
@@ -45,16 +47,18 @@ func (s *Server) checkHeaders(h *fasthttp.RequestHeader) outcome {
 }
 
 // checkBody reads and checks the body, stores it, and returns the receipt if it
-// was accepted. Each refusal after the first two is the payload's own fault.
+// was accepted.
 func (s *Server) checkBody(ctx *fasthttp.RequestCtx) (Receipt, outcome) {
 	b := s.bodies.acquire()
 	defer s.bodies.release(b)
-	if o := s.bodies.read(b, ctx); o != undecided {
-		return Receipt{}, o // 413, 408, 503 when too much is in hand, 400
+	o := s.bodies.read(b, ctx) // 413, 408, 503 when too much is in hand, 400
+	var object []byte
+	if o == undecided {
+		object, o = checkObject(b.bytes) // 400
 	}
-	object, o := checkObject(b.bytes)
 	if o != undecided {
-		return Receipt{}, o // 400
+		s.keepRejected(ctx, o, b.bytes)
+		return Receipt{}, o
 	}
 	// b goes back to its pool when this returns: Append has copied or written
 	// the object by then, as its contract says.
@@ -94,10 +98,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if refused {
 		ctx.SetConnectionClose() // its body, if there is one, is unread
 		ctx.Response.SkipBody = wasHead(&ctx.Request.Header)
-		if o == unauthorized {
-			s.loginFailed(ctx)
-		}
-		s.reply(ctx, o)
+		s.refuse(ctx, o)
 		return
 	}
 	receipt, o := s.checkBody(ctx)
@@ -111,15 +112,26 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	s.reply(ctx, o)
 }
 
+// refuse answers what checkHeaders refused.
+func (s *Server) refuse(ctx *fasthttp.RequestCtx, o outcome) {
+	switch o {
+	case unauthorized:
+		o = s.loginFailed(ctx) // checkHeaders does not know the address
+	case missingLength:
+		s.keepRejected(ctx, o, nil)
+	}
+	s.reply(ctx, o)
+}
+
 // readFailed is fasthttp's ErrorHandler: err is why it could not read a request.
 // The request is not to be trusted, but for a refusal that stands in it.
 func (s *Server) readFailed(ctx *fasthttp.RequestCtx, err error) {
 	defer s.answerPanic(ctx, "answer unreadable request")
-	o, refused := refusal(&ctx.Request.Header)
-	if !refused {
-		o = s.failureOutcome(ctx, err)
+	if o, refused := refusal(&ctx.Request.Header); refused {
+		s.refuse(ctx, o)
+		return
 	}
-	s.reply(ctx, o)
+	s.reply(ctx, s.failureOutcome(ctx, err))
 }
 
 func (s *Server) failureOutcome(ctx *fasthttp.RequestCtx, err error) outcome {

@@ -138,6 +138,34 @@ func TestFailedLoginsAreCountedAndLoggedOnce(t *testing.T) {
 	}
 }
 
+func TestDuplicateIsSaidAndCounted(t *testing.T) {
+	d := open(t, false, nil)
+	d.mustAccept(t)
+	first := d.metric(t, "siemrelay_receiver_last_accepted_timestamp_seconds")
+	d.store.duplicate = true // nobody is sending
+	got := d.post(t, `{"id":"1"}`)
+	if want := `{"status":"accepted","id":"` + strings.Repeat("0", 31) + `2","duplicate":true}`; len(got.Statuses) != 1 || got.Statuses[0] != 200 || got.Body != want {
+		t.Errorf("answer %v %s, want %s", got.Statuses, got.Body, want)
+	}
+	d.post(t, `{`)
+	for _, m := range []struct {
+		name, label string
+		want        float64
+	}{
+		{"requests_total", "code=200", 2},
+		{"accepted_total", "", 1}, {"duplicates_total", "", 1}, {"rejected_total", "reason=json", 1},
+		{"unanswered_total", "", 0}, {"last_accepted_timestamp_seconds", "", first},
+	} {
+		var labels []string
+		if m.label != "" {
+			labels = []string{m.label}
+		}
+		if n := d.metric(t, "siemrelay_receiver_"+m.name, labels...); n != m.want {
+			t.Errorf("%s %s is %v, want %v", m.name, m.label, n, m.want)
+		}
+	}
+}
+
 // TestBodiesDoNotMix would fail if a body's buffer were reused while the store
 // still has it, or for another request.
 func TestBodiesDoNotMix(t *testing.T) {

@@ -18,10 +18,11 @@ import (
 
 // FuzzConnection sends raw bytes to a real listener. Whatever they are, there
 // is no panic and no 5xx but 505, the answers are well-formed and JSON, what is
-// stored is one JSON object, and nothing is stored without the password in the
-// bytes. The password is a word that mutation does not find by itself.
+// stored is one JSON object, and nothing is stored, or kept among the rejected,
+// without the password in the bytes. The password is a word that mutation does not find by itself.
 func FuzzConnection(f *testing.F) {
-	d := open(f, false, func(o *receiver.Options) { o.ReadTimeout = 2 * time.Second })
+	var k keeper
+	d := open(f, false, func(o *receiver.Options) { o.ReadTimeout, o.Rejects = 2*time.Second, k.keep })
 	cases, err := receivertest.Cases()
 	if err != nil {
 		f.Fatal(err)
@@ -39,14 +40,21 @@ func FuzzConnection(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		before := len(d.store.stored())
-		accepted := 0
+		accepted, refused := 0, 0
 		for _, a := range answersTo(t, d, raw) {
 			if a.StatusCode >= 500 && a.StatusCode != http.StatusHTTPVersionNotSupported {
 				t.Errorf("%d in answer to %q", a.StatusCode, raw)
 			}
-			if a.StatusCode == http.StatusOK {
+			switch a.StatusCode {
+			case http.StatusOK:
 				accepted++
+			case http.StatusBadRequest:
+				refused++
 			}
+		}
+		kept := k.take()
+		if len(kept) > refused {
+			t.Errorf("%d refused with 400, %d kept, of %q", refused, len(kept), raw)
 		}
 		stored := d.store.stored()[before:]
 		if len(stored) != accepted {
@@ -57,8 +65,8 @@ func FuzzConnection(f *testing.F) {
 				t.Errorf("stored %q", b)
 			}
 		}
-		if len(stored) > 0 && !bytes.Contains(raw, []byte(basic(username, password))) {
-			t.Errorf("stored without a login: %q", raw)
+		if len(stored)+len(kept) > 0 && !bytes.Contains(raw, []byte(basic(username, password))) {
+			t.Errorf("stored or kept without a login: %q", raw)
 		}
 		if d.log.count("panic") > 0 {
 			t.Fatalf("panic after %q:\n%s", raw, d.log)

@@ -45,6 +45,8 @@ type recorder struct {
 	bodies [][]byte
 	lost   []receiver.Receipt
 	before func(body []byte) error // called by Append, if set
+
+	duplicate bool // what is stored counts as a duplicate
 }
 
 func (r *recorder) Append(body []byte) (receiver.Receipt, error) {
@@ -57,7 +59,7 @@ func (r *recorder) Append(body []byte) (receiver.Receipt, error) {
 	defer r.mu.Unlock()
 	r.bodies = append(r.bodies, bytes.Clone(body))
 	n := len(r.bodies)
-	return receiver.Receipt{ID: fmt.Sprintf("%032x", n), Sequence: uint64(n)}, nil
+	return receiver.Receipt{ID: fmt.Sprintf("%032x", n), Sequence: uint64(n), Duplicate: r.duplicate}, nil
 }
 
 func (r *recorder) Unanswered(of receiver.Receipt) {
@@ -92,6 +94,12 @@ type door struct {
 // may be nil.
 func open(tb testing.TB, secure bool, change func(*receiver.Options)) *door {
 	tb.Helper()
+	return openOn(tb, listen(tb), secure, change)
+}
+
+// openOn is open with a listener of the test's own.
+func openOn(tb testing.TB, ln net.Listener, secure bool, change func(*receiver.Options)) *door {
+	tb.Helper()
 	d := &door{store: &recorder{}, log: &logBuffer{}, registry: prometheus.NewRegistry()}
 	d.Target = receivertest.Target{Host: "relay.example.com", Path: "/webhooks/defense", Username: username, Password: password}
 	o := receiver.Options{
@@ -114,7 +122,7 @@ func open(tb testing.TB, secure bool, change func(*receiver.Options)) *door {
 	if change != nil {
 		change(&o)
 	}
-	d.server = serve(tb, o, listen(tb), &d.Target)
+	d.server = serve(tb, o, ln, &d.Target)
 	return d
 }
 
@@ -304,4 +312,12 @@ func (p pair) client() *tls.Config {
 // basic is the token of a Basic login.
 func basic(user, password string) string {
 	return base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
+}
+
+// closeWrite ends the client's side of a connection.
+func closeWrite(tb testing.TB, conn net.Conn) {
+	tb.Helper()
+	if half, ok := conn.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
+		tb.Fatal("can't end the client's side")
+	}
 }

@@ -59,6 +59,27 @@ func TestRefusalTravels(t *testing.T) {
 	}
 }
 
+// TestForsakenOnce: a connection that ends before its answer was written.
+func TestForsakenOnce(t *testing.T) {
+	s := newServer(t, io.Discard)
+	for name, end := range map[string]func(c *conn){
+		"closed":       func(c *conn) { c.Close(); c.Close() },
+		"panic":        func(c *conn) { s.track(c, 1); s.run(c, func() { panic("below the hooks") }) },
+		"just returns": func(c *conn) { s.track(c, 1); s.run(c, func() {}) },
+	} {
+		client, server := net.Pipe()
+		var told []Receipt
+		c := s.newConn(server)
+		c.unanswered = func(r Receipt) { told = append(told, r) }
+		c.owe(Receipt{ID: "id", Sequence: 7})
+		end(c)
+		client.Close()
+		if len(told) != 1 || told[0].Sequence != 7 {
+			t.Errorf("%s: told %v", name, told)
+		}
+	}
+}
+
 func TestAnswersAreComplete(t *testing.T) {
 	labels := map[string]bool{}
 	for o, a := range answers() {
@@ -79,7 +100,7 @@ func TestAnswersAreComplete(t *testing.T) {
 		if err := json.Unmarshal(a.body, &body); err != nil || body.Status != "rejected" || body.Reason != a.text {
 			t.Errorf("outcome %d: body %s, %v", o, a.body, err)
 		}
-		if (a.code == 503) != (a.header[0] == "Retry-After") {
+		if (a.code == 503 || a.code == 429) != (a.header[0] == "Retry-After") {
 			t.Errorf("outcome %d: header %v", o, a.header)
 		}
 	}

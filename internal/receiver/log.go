@@ -11,13 +11,25 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// loginFailed logs a failed login with its address, at most once a minute for
-// each. Nothing of what was sent is logged: a mistyped password is nearly one.
-func (s *Server) loginFailed(ctx *fasthttp.RequestCtx) {
+// loginFailed counts a failed login, says what it is answered with, and logs it
+// with its address, at most once a minute for each. Nothing of what was sent is
+// logged: a mistyped password is nearly one.
+func (s *Server) loginFailed(ctx *fasthttp.RequestCtx) outcome {
 	c, ok := ctx.Conn().(*conn)
-	if ok && s.failedLogins.allow(c.address) {
+	if !ok {
+		return unauthorized
+	}
+	if s.failureLog.allow(c.address) {
 		s.logger.Warn("login failed; more from this address within a minute are counted, not logged", "address", c.address)
 	}
+	over, first := s.failedLogins.add(c.address)
+	if first {
+		s.logger.Warn("too many failed logins, answering 429 to more of them for the rest of the minute", "address", c.address, "failures", s.failedLogins.most)
+	}
+	if over {
+		return tooManyLogins
+	}
+	return unauthorized
 }
 
 // panicked counts and logs a panic. It is called while panicking.
@@ -79,8 +91,7 @@ const (
 	mostSampled = 1000
 )
 
-// sampler lets through one event for each address (for IPv6, each /64) and
-// minute, so that nobody can fill the log from outside.
+// sampler lets through one event for each network (see networkOf) and minute, so that nobody can fill the log from outside.
 type sampler struct {
 	now func() time.Time
 
@@ -90,11 +101,7 @@ type sampler struct {
 }
 
 func (s *sampler) allow(a netip.Addr) bool {
-	if a.Is6() {
-		if p, err := a.Prefix(64); err == nil {
-			a = p.Addr()
-		}
-	}
+	a = networkOf(a)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// Not Before: the wall clock may be set back.

@@ -108,6 +108,7 @@ func (m *metrics) resolve(requests, rejected *prometheus.CounterVec) {
 
 // accept counts a request answered with 200, whose handling began at start.
 func (m *metrics) accept(start time.Time, duplicate bool) {
+	now := m.now().UnixNano() // not ours, so before anything is counted
 	m.codes[accepted].Inc()
 	m.duration.Observe(time.Since(start).Seconds())
 	if duplicate {
@@ -115,7 +116,7 @@ func (m *metrics) accept(start time.Time, duplicate bool) {
 		return
 	}
 	m.accepted.Inc()
-	m.lastAccepted.Store(m.now().UnixNano())
+	m.lastAccepted.Store(now)
 }
 
 func (m *metrics) reject(o outcome) {

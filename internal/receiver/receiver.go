@@ -3,16 +3,20 @@
 //
 // It guarantees that
 //   - an event is answered with 200 only after Store.Append returned nil for it;
+//   - when that 200 could not be written, or something else was answered in its
+//     place, the Store is told once, as far as the connection shows it;
 //   - nothing is stored that was not sent with valid credentials (unless it was
 //     told to need none), to the exact path, as one JSON object within the
 //     limits; and of what fails at the headers no body is read;
+//   - valid credentials are never locked out, whatever failed logins came before;
 //   - when it can't store, it says so with 503 and Retry-After;
+//   - a body that is refused for its own fault is handed to Options.Rejects;
 //   - no payload makes it answer 5xx, crash, or use memory that follows what a
 //     client declares; a panic is one 503 and one line in the log;
 //   - a stalled client is cut, and takes nothing from the others.
 //
-// It refuses to know what a webhook means: fields, records, retries and formats
-// are none of its business. The order of its checks stands in door.go, the
+// It refuses to know what a webhook means: fields, records and formats are none of
+// its business, nor is what makes an event a retry: the Store says so. The order of its checks stands in door.go, the
 // answers in answer.go.
 package receiver
 
@@ -46,6 +50,7 @@ const (
 	DefaultReadTimeout    = 10 * time.Second
 	DefaultWriteTimeout   = 10 * time.Second
 	DefaultIdleTimeout    = 60 * time.Second
+	DefaultFailedLogins   = 1000
 )
 
 // Receipt says what became of a body that a Store took.
@@ -89,10 +94,17 @@ type Options struct {
 	ReadTimeout    time.Duration // for the TLS handshake, and for headers and body together
 	WriteTimeout   time.Duration // for an answer
 	IdleTimeout    time.Duration // between two requests
-	Store          Store
-	Logger         *slog.Logger
-	Registry       prometheus.Registerer // nil: metrics are kept and not shown
-	Now            func() time.Time      // wall clock; nil: time.Now
+	// FailedLogins is how many failed logins within a minute from one address,
+	// for IPv6 from one /64, get 401; those beyond get 429.
+	FailedLogins int
+	Store        Store
+	// Rejects is called for every body that was refused for its own fault, by
+	// many goroutines at once, before the answer; nil: nothing is kept. It must
+	// not block.
+	Rejects  func(Rejected)
+	Logger   *slog.Logger
+	Registry prometheus.Registerer // nil: metrics are kept and not shown
+	Now      func() time.Time      // wall clock; nil: time.Now
 }
 
 // Server is the receiving end. Its methods may be called concurrently.
@@ -103,6 +115,7 @@ type Server struct {
 	allow       []netip.Prefix
 	certificate *Certificate
 	store       Store
+	rejects     func(Rejected)
 	logger      *slog.Logger
 	metrics     *metrics
 	bodies      *bodies
@@ -115,7 +128,8 @@ type Server struct {
 	writeTimeout   time.Duration
 
 	outage         outage
-	failedLogins   sampler
+	failedLogins   failedLogins
+	failureLog     sampler
 	badHandshakes  sampler
 	foreignAddress sampler
 
@@ -141,6 +155,7 @@ func New(o Options) (*Server, error) {
 		contentType:    []byte("application/json"),
 		certificate:    o.Certificate,
 		store:          o.Store,
+		rejects:        o.Rejects,
 		logger:         o.Logger,
 		now:            o.Now,
 		answers:        answers(),
@@ -169,7 +184,9 @@ func New(o Options) (*Server, error) {
 	}
 	s.metrics = m
 	s.outage.logger = o.Logger
-	for _, sampler := range []*sampler{&s.failedLogins, &s.badHandshakes, &s.foreignAddress} {
+	s.failedLogins.most, s.failedLogins.now = o.FailedLogins, o.Now
+	s.failedLogins.seen = map[netip.Addr]failures{}
+	for _, sampler := range []*sampler{&s.failureLog, &s.badHandshakes, &s.foreignAddress} {
 		sampler.now = o.Now
 	}
 	s.http = s.fasthttpServer(o)
@@ -229,6 +246,9 @@ func (o *Options) setDefaults() {
 	if o.IdleTimeout == 0 {
 		o.IdleTimeout = DefaultIdleTimeout
 	}
+	if o.FailedLogins == 0 {
+		o.FailedLogins = DefaultFailedLogins
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -244,6 +264,7 @@ func (o *Options) validate() error {
 		{!validPath(o.Path), fmt.Errorf("check path %q: it must begin with a slash and have only letters, digits and -._~!$&'()*+,;=:@%%/", o.Path)},
 		{o.MaxBody < 1, fmt.Errorf("check max_body %d: it must be at least 1 byte", o.MaxBody)},
 		{o.MaxConnections < 1, fmt.Errorf("check max_connections %d: it must be at least 1", o.MaxConnections)},
+		{o.FailedLogins < 0, fmt.Errorf("check receiver options: FailedLogins is %d, it must be at least 1", o.FailedLogins)},
 		{o.ReadTimeout < 0, fmt.Errorf("check read_timeout %s: it must be positive", o.ReadTimeout)},
 		{o.WriteTimeout < 0, fmt.Errorf("check write_timeout %s: it must be positive", o.WriteTimeout)},
 		{o.IdleTimeout < 0, fmt.Errorf("check idle_timeout %s: it must be positive", o.IdleTimeout)},

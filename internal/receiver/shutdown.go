@@ -10,9 +10,10 @@ import (
 // sweepInterval is how often Shutdown looks whether requests are in hand.
 const sweepInterval = 10 * time.Millisecond
 
-// Shutdown stops accepting connections, lets the requests in hand be answered,
-// answers those that still come on open connections with 503, and closes idle
-// connections once nothing is in hand. When ctx ends first it cuts what is
+// Shutdown stops accepting connections, answers the requests in hand and those
+// that still come on open connections, closes each connection after its answer,
+// and the idle ones once nothing is in hand. So every connection carries at most
+// one more request, within the read timeout and the store's time. When ctx ends first it cuts what is
 // left and returns an error. Every goroutine of the server has ended when it
 // returns nil. Shutdown may be called more than once.
 func (s *Server) Shutdown(ctx context.Context) error {

@@ -92,10 +92,15 @@ func dial(t *testing.T, d *door, patience time.Duration) net.Conn {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
-	if d.TLS != nil {
-		conn = tls.Client(conn, d.TLS)
+	return over(conn, d.TLS)
+}
+
+// over puts TLS over a client's connection, unless config is nil.
+func over(conn net.Conn, config *tls.Config) net.Conn {
+	if config == nil {
+		return conn
 	}
-	return conn
+	return tls.Client(conn, config)
 }
 
 // lastStatus reads until the server closes; it is 0 if there was no answer.

@@ -1,0 +1,90 @@
+package receiver
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	loginWindow = time.Minute
+	// mostGuessers bounds the memory of failedLogins, some 400 KB. Each address
+	// beyond makes it forget another, which gets 401 instead of 429 for a while.
+	mostGuessers = 4096
+	// forgetAmong is how many addresses are looked at to find one to forget.
+	forgetAmong = 8
+)
+
+// failedLogins counts the failed logins of each network (see networkOf) within a
+// minute that begins with its first. It only decides what a failure is answered
+// with: a right password is never asked for in here.
+type failedLogins struct {
+	most int // in a minute
+	now  func() time.Time
+
+	mu   sync.Mutex
+	seen map[netip.Addr]failures
+}
+
+type failures struct {
+	begun time.Time
+	count int
+}
+
+// add counts one failure and says whether it is over the limit, and whether it
+// is the first one that is.
+func (l *failedLogins) add(a netip.Addr) (over, first bool) {
+	a = networkOf(a)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	f, known := l.seen[a]
+	if !known && len(l.seen) >= mostGuessers {
+		l.forgetOne(now)
+	}
+	if !known || f.past(now) {
+		f = failures{begun: now}
+	}
+	f.count++
+	l.seen[a] = f
+	return f.count > l.most, f.count == l.most+1
+}
+
+// past says whether the minute is over. A clock that was set back ends it too:
+// that costs one more minute's failures, a lock for a day would cost more.
+func (f failures) past(now time.Time) bool {
+	age := now.Sub(f.begun)
+	return age < 0 || age >= loginWindow
+}
+
+// forgetOne forgets, of a few addresses, one whose minute is over, or the one
+// with the fewest failures: a flood of addresses does not free a busy one. The
+// caller holds l.mu.
+func (l *failedLogins) forgetOne(now time.Time) {
+	var victim netip.Addr
+	fewest, looked := 0, 0
+	for a, f := range l.seen { // begins anywhere
+		if f.past(now) {
+			victim = a
+			break
+		}
+		if looked == 0 || f.count < fewest {
+			victim, fewest = a, f.count
+		}
+		if looked++; looked == forgetAmong {
+			break
+		}
+	}
+	delete(l.seen, victim)
+}
+
+// networkOf is a itself, and for IPv6 its /64: who has one address there has
+// all of them.
+func networkOf(a netip.Addr) netip.Addr {
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return a
+}
