@@ -86,7 +86,7 @@ type LetterQuery struct {
 type LetterPage struct {
 	Letters []Letter `json:"letters"`
 	Total   int      `json:"total"` // that the selection has, on all pages
-	Bytes   int64    `json:"bytes"` // of the bodies of all of them
+	Bytes   int64    `json:"bytes"` // that all of them take of dead_letters.max_size
 	Next    int64    `json:"next"`  // After of the next page, 0 if this is the last
 }
 
@@ -106,8 +106,9 @@ type Letter struct {
 	Company  string    `json:"company,omitempty"`
 	Record   string    `json:"record,omitempty"` // id of the threat or ticket
 	Title    string    `json:"title"`
-	Code     string    `json:"code"` // event.code
-	Size     int       `json:"size"` // of the body in bytes
+	Code     string    `json:"code"`   // event.code
+	Size     int       `json:"size"`   // of the body in bytes
+	Queued   bool      `json:"queued"` // it is pending again, and in no listing
 }
 
 // LetterDetail is a dead letter with its body, and what would be sent now.
@@ -135,7 +136,7 @@ type LetterAction struct {
 // or no longer, are missing; the others are dealt with all the same.
 type LetterResult struct {
 	Letters int     `json:"letters"`
-	Bytes   int64   `json:"bytes"` // of their bodies
+	Bytes   int64   `json:"bytes"` // that they take of dead_letters.max_size
 	Missing []int64 `json:"missing,omitempty"`
 	DryRun  bool    `json:"dry_run"`
 }
