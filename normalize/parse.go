@@ -14,8 +14,37 @@ type MappingFile struct {
 	Data []byte
 }
 
-// maxMappingFile is the largest mapping file in bytes.
-const maxMappingFile = 1 << 20
+// MappingMistake is one thing that is wrong in a mapping file.
+type MappingMistake struct {
+	File string
+	// Line and Column count from 1; Column counts characters.
+	Line, Column int
+	// Key is the path of the key, "risks[high].cef"; it is empty for the file as a whole.
+	Key string
+	// Text says what is wrong; what is allowed. It is one line.
+	Text string
+}
+
+// MappingErrors is every mistake of every mapping file, in the order of the files.
+type MappingErrors struct {
+	Mistakes []MappingMistake
+}
+
+// Error gives one line for each mistake: "file:line:column: key: text".
+func (e *MappingErrors) Error() string {
+	lines := make([]string, len(e.Mistakes))
+	for i, x := range e.Mistakes {
+		key := x.Key
+		if key != "" {
+			key += ": "
+		}
+		lines[i] = fmt.Sprintf("%s:%d:%d: %s%s", x.File, x.Line, x.Column, key, x.Text)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// MaxMappingFile is the largest mapping file in bytes.
+const MaxMappingFile = 1 << 20
 
 // ParseMapping reads one mapping file that is complete by itself, see ParseMappings.
 func ParseMapping(name string, data []byte, o MappingOptions) (*Mapping, error) {
@@ -33,8 +62,8 @@ func ParseMapping(name string, data []byte, o MappingOptions) (*Mapping, error) 
 //   - a record type, a trigger or a state that is there gets the new meaning.
 //
 // Words are the same without case, and keep the spelling of the first file that has
-// them. Nothing can be removed. The error joins every mistake of every file, one a
-// line, as "file:line:column: key: what is wrong; what is allowed".
+// them. Nothing can be removed. The error is a *MappingErrors, unless the options are
+// wrong, which is told first.
 func ParseMappings(files []MappingFile, o MappingOptions) (*Mapping, error) {
 	m := &Mapping{outcomes: outcomes(), companies: maps.Clone(o.Companies)}
 	var errs []error
@@ -54,15 +83,17 @@ func ParseMappings(files []MappingFile, o MappingOptions) (*Mapping, error) {
 	if len(files) == 0 {
 		errs = append(errs, errors.New("there must be a mapping file"))
 	}
-	for i, f := range files {
-		r := &mappingReader{mapping: m, first: i == 0}
-		r.read(f.Data)
-		for _, x := range r.sorted() {
-			errs = append(errs, fmt.Errorf("%s:%w", f.Name, x))
-		}
-	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
+	}
+	var all MappingErrors
+	for i, f := range files {
+		r := &mappingReader{mapping: m, file: f.Name, first: i == 0}
+		r.read(f.Data)
+		all.Mistakes = append(all.Mistakes, r.sorted()...)
+	}
+	if len(all.Mistakes) > 0 {
+		return nil, &all
 	}
 	return m, nil
 }

@@ -106,12 +106,12 @@ func TestParseMappingMistakes(t *testing.T) {
 }
 
 func TestMappingFileTooLarge(t *testing.T) {
-	file := whole + strings.Repeat("#", 1<<20-len(whole))
+	file := whole + strings.Repeat("#", normalize.MaxMappingFile-len(whole))
 	if _, err := normalize.ParseMapping("m.yaml", []byte(file), normalize.MappingOptions{}); err != nil {
 		t.Errorf("the largest file: %v", err)
 	}
 	_, err := normalize.ParseMapping("m.yaml", []byte(file+"\n"), normalize.MappingOptions{})
-	if err == nil || err.Error() != "m.yaml:1:1: the file has 1048577 bytes; at most 1048576 are allowed" {
+	if err == nil || err.Error() != "m.yaml:1:1: the file is too large; at most 1048576 bytes are allowed" {
 		t.Errorf("one byte more: %v", err)
 	}
 }

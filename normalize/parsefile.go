@@ -21,17 +21,10 @@ import (
 // and knows no columns, and it follows no alias, so that a file is as large as it looks.
 type mappingReader struct {
 	mapping  *Mapping
+	file     string
 	first    bool // nothing is there to merge with: every section must be given
-	mistakes []mappingMistake
+	mistakes []MappingMistake
 }
-
-// mappingMistake is one thing that is wrong in a mapping file. Line and column count from 1.
-type mappingMistake struct {
-	line, column int
-	text         string
-}
-
-func (x mappingMistake) Error() string { return fmt.Sprintf("%d:%d: %s", x.line, x.column, x.text) }
 
 // place is where something stands: a node, and the path of its key.
 type place struct {
@@ -68,17 +61,15 @@ func shown(text string) string {
 }
 
 func (r *mappingReader) fail(p place, format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if p.path != "" {
-		text = p.path + ": " + text
-	}
-	r.mistakes = append(r.mistakes, mappingMistake{line: p.node.Line, column: p.node.Column, text: text})
+	r.mistakes = append(r.mistakes, MappingMistake{
+		File: r.file, Line: p.node.Line, Column: p.node.Column, Key: p.path, Text: fmt.Sprintf(format, args...),
+	})
 }
 
 // sorted returns the mistakes in the order of the file.
-func (r *mappingReader) sorted() []mappingMistake {
-	slices.SortStableFunc(r.mistakes, func(a, b mappingMistake) int {
-		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column))
+func (r *mappingReader) sorted() []MappingMistake {
+	slices.SortStableFunc(r.mistakes, func(a, b MappingMistake) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return r.mistakes
 }
@@ -95,8 +86,8 @@ var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
 // document returns the one document of a file, nil if there is a mistake.
 func (r *mappingReader) document(data []byte) *yaml.Node {
 	start := place{node: &yaml.Node{Line: 1, Column: 1}}
-	if len(data) > maxMappingFile {
-		r.fail(start, "the file has %d bytes; at most %d are allowed", len(data), maxMappingFile)
+	if len(data) > MaxMappingFile {
+		r.fail(start, "the file is too large; at most %d bytes are allowed", MaxMappingFile)
 		return nil
 	}
 	var doc, more yaml.Node

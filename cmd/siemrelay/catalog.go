@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/siemrelay/siemrelay/internal/config"
+	"github.com/siemrelay/siemrelay/internal/relay"
 	"github.com/siemrelay/siemrelay/mappings"
 	"github.com/siemrelay/siemrelay/normalize"
 	"github.com/siemrelay/siemrelay/outputs"
@@ -80,11 +81,17 @@ func outputTypeOf(c config.Output) (outputType, bool) {
 
 // configOptions are what package config can't know.
 func configOptions() config.Options {
-	o := config.Options{Formats: normalize.Formats()}
+	o := config.Options{Formats: normalize.Formats(), CheckFilter: checkFilter}
 	for _, t := range outputTypes() {
 		o.Types = append(o.Types, t.OutputType)
 	}
 	return o
+}
+
+// checkFilter asks the relay whether a text is a filter.
+func checkFilter(text string) error {
+	_, err := relay.ParseFilter(text)
+	return err
 }
 
 // loadConfig finds and reads the configuration. path is empty, and the
@@ -120,9 +127,38 @@ func checkOwners(path string, configured []config.Output) error {
 	return nil
 }
 
-// builtinMapping reads the mapping that the binary carries.
-func builtinMapping(linkHosts []string) (*normalize.Mapping, error) {
-	return normalize.ParseMapping(mappings.File, mappings.Defensecom(), normalize.MappingOptions{LinkHosts: linkHosts})
+// loadMapping reads the mapping that the binary carries and merges the files of the
+// configuration over it. Its error tells every mistake of every file.
+func loadMapping(cfg *config.Config) (*normalize.Mapping, error) {
+	o := normalize.MappingOptions{LinkHosts: cfg.LinkHosts, Companies: map[string]normalize.Company{}}
+	for id, c := range cfg.Companies {
+		o.Companies[id] = normalize.Company{Name: c.Name, Namespace: c.Namespace}
+	}
+	var files []normalize.MappingFile
+	for _, f := range cfg.MappingFiles {
+		files = append(files, normalize.MappingFile{Name: f.Name, Data: f.Data})
+	}
+	m, err := mergedMapping(files, o)
+	if err != nil {
+		return nil, &exitError{exitConfig, err}
+	}
+	return m, nil
+}
+
+// mergedMapping merges files over the mapping that the binary carries. Mistakes in
+// files are told as those of a configuration are, by a *config.Errors.
+func mergedMapping(files []normalize.MappingFile, o normalize.MappingOptions) (*normalize.Mapping, error) {
+	all := []normalize.MappingFile{{Name: mappings.File, Data: mappings.Defensecom()}}
+	m, err := normalize.ParseMappings(append(all, files...), o)
+	var found *normalize.MappingErrors
+	if !errors.As(err, &found) {
+		return m, err
+	}
+	mistakes := &config.Errors{}
+	for _, x := range found.Mistakes {
+		mistakes.Mistakes = append(mistakes.Mistakes, config.Mistake(x))
+	}
+	return nil, mistakes
 }
 
 var errNoConfig = errors.New("there is no configuration file: name one with -c, or put it at ./siemrelay.yaml or /etc/siemrelay/siemrelay.yaml")

@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -28,13 +30,19 @@ Without a file, and for "-", it reads standard input.
 An event's id comes from its body and its position, so the same input gives the
 same ids; with --received the whole output is the same.
 
+With --mapping a mapping file can be tried before it goes live: it is merged over
+the built-in mapping, as the configuration's "mappings" are. The option may be given
+several times. A mistake in a file ends with exit code 78.
+
   siemrelay convert --to cef webhook.json
-  siemrelay convert --to ecs --received 2026-06-19T09:30:04Z history.ndjson`,
+  siemrelay convert --to ecs --received 2026-06-19T09:30:04Z history.ndjson
+  siemrelay convert --to ecs --mapping mapping.yaml webhook.json`,
 		RunE: func(_ *cobra.Command, files []string) error { return c.run(files) },
 	}
 	cmd.Flags().StringVar(&c.format, "to", "", "`FORMAT` of the records: "+strings.Join(normalize.Formats(), ", "))
 	cmd.Flags().StringVar(&c.received, "received", "", "`TIME` of receipt, RFC 3339 (default: now)")
 	cmd.Flags().StringSliceVar(&c.linkHosts, "link-hosts", config.Default().LinkHosts, "`HOSTS` that may become links")
+	cmd.Flags().StringArrayVar(&c.mappings, "mapping", nil, "mapping `FILE` to merge over the built-in one")
 	cmd.Flags().BoolVar(&c.original, "event-original", true, "write the raw body to event.original")
 	return cmd
 }
@@ -44,6 +52,7 @@ type converter struct {
 	format    string
 	received  string
 	linkHosts []string
+	mappings  []string
 	original  bool
 
 	mapping *normalize.Mapping
@@ -65,8 +74,8 @@ func (c *converter) run(files []string) error {
 			return &exitError{exitUsage, fmt.Errorf("parse --received %q: it must be RFC 3339, as 2026-06-19T09:30:04Z", c.received)}
 		}
 	}
-	if c.mapping, err = builtinMapping(c.linkHosts); err != nil {
-		return &exitError{exitUsage, fmt.Errorf("--link-hosts: %w", err)}
+	if err := c.loadMapping(); err != nil {
+		return err
 	}
 	c.encode, err = normalize.NewEncoder(c.format, normalize.EncoderOptions{
 		AgentVersion: version, Namespace: namespace, EventOriginal: c.original,
@@ -86,6 +95,43 @@ func (c *converter) run(files []string) error {
 		err = fmt.Errorf("%d of %d inputs are no webhooks", c.refused, c.n)
 	}
 	return err
+}
+
+// loadMapping merges the files of --mapping over the built-in mapping.
+func (c *converter) loadMapping() (err error) {
+	o := normalize.MappingOptions{LinkHosts: c.linkHosts}
+	if c.mapping, err = mergedMapping(nil, o); err != nil {
+		return &exitError{exitUsage, fmt.Errorf("--link-hosts: %w", err)}
+	}
+	var files []normalize.MappingFile
+	mistakes := &config.Errors{}
+	for _, path := range c.mappings {
+		data, err := readMappingFile(path)
+		if err != nil {
+			mistakes.Mistakes = append(mistakes.Mistakes, config.Mistake{File: path, Text: fmt.Sprintf("can't be read: %v", err)})
+			continue
+		}
+		files = append(files, normalize.MappingFile{Name: path, Data: data})
+	}
+	c.mapping, err = mergedMapping(files, o)
+	var found *config.Errors
+	if errors.As(err, &found) {
+		mistakes.Mistakes = append(mistakes.Mistakes, found.Mistakes...)
+	}
+	if len(mistakes.Mistakes) > 0 {
+		return &exitError{exitConfig, mistakes}
+	}
+	return err
+}
+
+// readMappingFile reads no more than is needed to see that a file is too large.
+func readMappingFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, normalize.MaxMappingFile+1))
 }
 
 func (c *converter) write(out io.Writer, place string, body []byte) error {

@@ -28,34 +28,32 @@ import (
 // in hand are finished.
 const grace = 20 * time.Second
 
-// namespace is data_stream.namespace of every event.
-const namespace = "default"
-
 // process is a running relay:
 //
-//	receiver --> spool --> relay (one for each output) --> outputs
-//	                          admin: health, readiness, metrics
+//	receiver --> inlet --> spool --> relay (one for each output) --> outputs
+//	                          admin: health, readiness, metrics, and the API
 //
 // start builds it from left to right, but opens the door last; stop closes the
 // door first.
 type process struct {
 	log      *slog.Logger
-	spool    *spool.Spool
+	*stores  // nil until they are open
 	outputs  []outputs.Output
+	relays   map[string]*relay.Relay // by output
 	receiver *receiver.Server
 	admin    *admin.Server
 
 	receiverAddr, adminAddr string
 
 	stopRelays context.CancelFunc
-	relays     sync.WaitGroup
+	running    sync.WaitGroup // the relays
 	servers    sync.WaitGroup
 	failed     chan error // the first server that ended by itself
 }
 
 // start makes and runs everything that cfg describes. The caller stops it.
 func start(cfg *config.Config, log *slog.Logger, stdout io.Writer) (*process, error) {
-	p := &process{log: log, failed: make(chan error, 1)}
+	p := &process{log: log, relays: map[string]*relay.Relay{}, failed: make(chan error, 1)}
 	if err := p.start(cfg, stdout); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
@@ -63,21 +61,16 @@ func start(cfg *config.Config, log *slog.Logger, stdout io.Writer) (*process, er
 }
 
 func (p *process) start(cfg *config.Config, stdout io.Writer) error {
-	registry := newRegistry()
-	var err error
-	p.spool, err = spool.Open(spool.Options{
-		Dir:       cfg.Spool.Dir,
-		MaxSize:   int64(cfg.Spool.MaxSize),
-		MinFree:   int64(cfg.Spool.MinFree),
-		Retention: cfg.Spool.Retention,
-		Log:       p.log,
-		Registry:  registry,
-	})
+	mapping, err := loadMapping(cfg)
 	if err != nil {
 		return err
 	}
-	registry.MustRegister(ledger.NewCollector(p.spool))
-	if err := p.startRelays(cfg, registry, stdout); err != nil {
+	registry := newRegistry()
+	if p.stores, err = openStores(cfg, storeOptions{log: p.log, registry: registry}); err != nil {
+		return err
+	}
+	registry.MustRegister(ledger.NewCollector(p.spool, p.letters))
+	if err := p.startRelays(cfg, relayOptions{mapping: mapping, registry: registry, stdout: stdout}); err != nil {
 		return err
 	}
 	p.admin = admin.New(admin.Options{Ready: p.spool.Writable, Gatherer: registry, Logger: p.log})
@@ -89,7 +82,7 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 	p.adminAddr = adminListener.Addr().String()
 	p.serve(func() error { return p.admin.Serve(adminListener) })
 
-	if p.receiver, err = newReceiver(cfg, store{p.spool}, p.log, registry); err != nil {
+	if p.receiver, err = p.newReceiver(cfg, newInlet(p.spool, mapping), registry); err != nil {
 		return err
 	}
 	listener, err := lc.Listen(context.Background(), "tcp", cfg.Receiver.Listen)
@@ -113,143 +106,6 @@ func (p *process) serve(run func() error) {
 	})
 }
 
-func (p *process) startRelays(cfg *config.Config, registry prometheus.Registerer, stdout io.Writer) error {
-	mapping, err := builtinMapping(cfg.LinkHosts)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	p.stopRelays = cancel
-	metrics := relay.NewMetrics(registry)
-	var relays []*relay.Relay
-	for _, c := range cfg.Outputs {
-		log := p.log.With("output", c.Name)
-		out, err := openOutput(c, outputOptions{stdout: stdout, log: log})
-		if err != nil {
-			return err
-		}
-		p.outputs = append(p.outputs, out)
-		r, err := newRelay(c, relay.Options{Output: out, Mapping: mapping, Logger: log, Metrics: metrics}, p.spool)
-		if err != nil {
-			return err
-		}
-		relays = append(relays, r)
-	}
-	p.warnOfOrphans(cfg)
-	for i, r := range relays {
-		p.relays.Go(func() {
-			if err := r.Run(ctx); err != nil {
-				p.log.Error("output stopped", "output", cfg.Outputs[i].Name, "error", err)
-			}
-		})
-	}
-	return nil
-}
-
-// newRelay completes o by what the configuration and the spool say.
-func newRelay(c config.Output, o relay.Options, s *spool.Spool) (*relay.Relay, error) {
-	encode, err := normalize.NewEncoder(c.Format, normalize.EncoderOptions{
-		AgentVersion: version, Namespace: namespace, EventOriginal: c.EventOriginal,
-	})
-	if err != nil {
-		return nil, err
-	}
-	from := spool.FromNow
-	if c.Start == "oldest" {
-		from = spool.FromOldest
-	}
-	cursor, err := s.Cursor(c.Name, from)
-	if err != nil {
-		return nil, err
-	}
-	o.Name, o.Source, o.Encode, o.Namespace = c.Name, &source{cursor: cursor}, encode, namespace
-	o.Batch = relay.Batch{MaxEvents: c.Batch.MaxEvents, MaxBytes: int(c.Batch.MaxBytes), MaxWait: c.Batch.MaxWait}
-	o.Retry = relay.Retry{Min: c.Retry.Min, Max: c.Retry.Max}
-	return relay.New(o)
-}
-
-// source shows a spool's cursor as a relay wants it.
-type source struct {
-	cursor   *spool.Cursor
-	returned []uint64 // sequences that no commit has passed
-}
-
-func (s *source) Ready() <-chan struct{} { return s.cursor.Ready() }
-
-func (s *source) Next() (normalize.Raw, bool, error) {
-	r, ok, err := s.cursor.Next()
-	if ok {
-		s.returned = append(s.returned, r.Sequence)
-	}
-	return normalize.Raw{ID: r.ID, Sequence: r.Sequence, Accepted: r.Accepted, Body: r.Body}, ok, err
-}
-
-func (s *source) Commit(next uint64) error {
-	n := 0
-	for n < len(s.returned) && s.returned[n] < next {
-		n++
-	}
-	if err := s.cursor.Commit(next, spool.Outcome{Delivered: uint64(n)}); err != nil {
-		return err
-	}
-	s.returned = s.returned[n:]
-	return nil
-}
-
-// warnOfOrphans names the cursors whose output is not configured: they keep
-// their backlog, and the spool can't let go of it.
-func (p *process) warnOfOrphans(cfg *config.Config) {
-	configured := map[string]bool{}
-	for _, c := range cfg.Outputs {
-		configured[c.Name] = true
-	}
-	for _, name := range p.spool.Cursors() {
-		if !configured[name] {
-			p.log.Warn("an output has left the configuration; its events are kept until it is back", "output", name)
-		}
-	}
-}
-
-// store shows a spool as the receiver wants it.
-type store struct{ *spool.Spool }
-
-func (s store) Append(body []byte) (receiver.Receipt, error) {
-	id, err := s.Spool.Append(body)
-	return receiver.Receipt{ID: id}, err
-}
-
-func (store) Unanswered(receiver.Receipt) {}
-
-func newReceiver(cfg *config.Config, store receiver.Store, log *slog.Logger, registry prometheus.Registerer) (*receiver.Server, error) {
-	c := cfg.Receiver
-	o := receiver.Options{
-		Path:           c.Path,
-		InsecureNoAuth: c.InsecureNoAuth,
-		Allow:          c.Allow,
-		MaxBody:        int64(c.MaxBody),
-		MaxConnections: c.MaxConnections,
-		ReadTimeout:    c.ReadTimeout,
-		WriteTimeout:   c.WriteTimeout,
-		IdleTimeout:    c.IdleTimeout,
-		Store:          store,
-		Logger:         log,
-		Registry:       registry,
-	}
-	for _, login := range c.BasicAuth {
-		o.Credentials = append(o.Credentials, receiver.Credential{Username: login.Username, Password: login.Password.Value})
-	}
-	if !c.InsecureHTTP {
-		var err error
-		o.Certificate, err = receiver.LoadCertificate(receiver.CertificateOptions{
-			CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, Logger: log, Registry: registry,
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return receiver.New(o)
-}
-
 func newRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -271,16 +127,16 @@ func (p *process) stop() error {
 	}
 	if p.stopRelays != nil {
 		p.stopRelays()
-		p.relays.Wait()
+		p.running.Wait()
 	}
 	for _, out := range p.outputs {
 		errs = append(errs, named("close an output", out.Close()))
 	}
-	if p.spool != nil {
-		errs = append(errs, named("close the spool", p.spool.Close()))
-	}
 	if p.admin != nil {
 		errs = append(errs, named("stop the admin listener", p.admin.Shutdown(ctx)))
+	}
+	if p.stores != nil {
+		errs = append(errs, p.stores.close())
 	}
 	p.servers.Wait()
 	return errors.Join(errs...)

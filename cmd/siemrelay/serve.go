@@ -66,6 +66,9 @@ func serve(ctx context.Context, flag string, std streams) error {
 			return err
 		}
 	}
+	if _, err := loadMapping(cfg); err != nil { // before anything is made
+		return err
+	}
 	log = newLogger(std.err, cfg.Log)
 	for _, w := range cfg.Warnings {
 		log.Warn("configuration", "file", w.File, "line", w.Line, "key", w.Key, "warning", w.Text)

@@ -23,8 +23,8 @@ func newValidate(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate",
 		Short: "Check the configuration and tell every mistake at once",
-		Long: `Reads the configuration as serve would and prints every mistake with file, line
-and column, what is wrong and what is allowed. Nothing is started or changed.
+		Long: `Reads the configuration, and the mapping files that it names, as serve would and
+prints every mistake with file, line and column, what is wrong and what is allowed. Nothing is started or changed.
 With --connect it also tries whether each output could be delivered to.
 
 Exit codes: 0 all is well, 78 a mistake in the configuration, 69 an output can't
@@ -44,6 +44,9 @@ func validate(ctx context.Context, flag string, connect bool, std streams) error
 	}
 	if cfg == nil {
 		return &exitError{exitConfig, errNoConfig}
+	}
+	if _, err := loadMapping(cfg); err != nil {
+		return err
 	}
 	for _, w := range cfg.Warnings {
 		fmt.Fprintf(std.out, "%s (warning)\n", w)

@@ -11,7 +11,8 @@ import (
 // is a warning.
 type Mistake struct {
 	File string
-	// Line and Column count from 1; Column counts characters.
+	// Line and Column count from 1; Column counts characters. Line is 0 where there
+	// is no place in the file, because it can't be read.
 	Line, Column int
 	// Key is the path of the key, "outputs[0].batch.max_wait"; it is empty for
 	// the file as a whole.
@@ -23,14 +24,18 @@ type Mistake struct {
 
 // String gives "file:line:column: key: text".
 func (m Mistake) String() string {
-	at := fmt.Sprintf("%s:%d:%d: ", m.File, m.Line, m.Column)
+	at := m.File + ": "
+	if m.Line > 0 {
+		at = fmt.Sprintf("%s:%d:%d: ", m.File, m.Line, m.Column)
+	}
 	if m.Key != "" {
 		at += m.Key + ": "
 	}
 	return at + m.Text
 }
 
-// Errors is every mistake of a file, in the order of the file.
+// Errors is every mistake of a file, in the order of the file, or of several, one
+// after the other.
 type Errors struct {
 	Mistakes []Mistake
 }
