@@ -37,7 +37,7 @@ var mutants = []mutant{
 		name:   "answer before fsync",
 		file:   "internal/spool/commit.go",
 		old:    "if err := s.write(g, b.buf[:size]); err != nil {",
-		broken: "b.finish(o)\n\tif err := s.write(g, b.buf[:size]); err != nil {",
+		broken: "b.outcome = o\n\tclose(b.done)\n\tb.done = make(chan struct{})\n\tif err := s.write(g, b.buf[:size]); err != nil {",
 		pkg:    "./internal/spool", run: "PowerCut",
 	},
 	{

@@ -154,7 +154,7 @@ func TestForget(t *testing.T) {
 	if err := s.Forget("never"); !errors.Is(err, spool.ErrNoCursor) {
 		t.Errorf("forgetting an output that never was said %v", err)
 	}
-	if _, err := s.Append([]byte(event(5))); !errors.Is(err, spool.ErrFull) {
+	if _, err := s.Append(entry(event(5))); !errors.Is(err, spool.ErrFull) {
 		t.Fatalf("append said %v, want ErrFull", err)
 	}
 	if err := s.Forget("gone"); err != nil {

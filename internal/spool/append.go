@@ -2,9 +2,31 @@ package spool
 
 import (
 	"fmt"
-	"sync"
 	"time"
 )
+
+// Entry is what Append stores.
+type Entry struct {
+	// Body is the event, 1 to MaxBody bytes.
+	Body []byte
+	// Record is the first half of the SHA-256 of the record's key. Zero: it has no
+	// usable id, and is never taken for a retry.
+	Record [16]byte
+	// Unique: no two events have this body. Its trigger is create, or it has the
+	// time of a note.
+	Unique bool
+}
+
+// Receipt is what Append answers.
+type Receipt struct {
+	// ID is event.id: 32 lower-case hex digits.
+	ID string
+	// Sequence counts accepted events from 1.
+	Sequence uint64
+	// Duplicate: the entry was the sender's retry of an event that is stored, and
+	// the receipt is that event's.
+	Duplicate bool
+}
 
 // maxPending bounds the bytes that wait for the committer. An Append that would
 // pass it waits until the committer has taken what is there.
@@ -16,16 +38,18 @@ type batch struct {
 	buffers
 	taken chan struct{} // closed when the committer takes the batch
 
-	settle sync.Once
-	timer  *time.Timer
-	done   chan struct{} // closed when the outcome is known
-	outcome
+	timer   *time.Timer
+	slow    chan struct{} // closed when the time of those who appended is over
+	done    chan struct{} // closed when the batch is settled
+	settled bool          // guarded by Spool.mu
+	outcome               // valid once it is settled
 }
 
 // buffers are what a batch is written into.
 type buffers struct {
-	buf  []byte
-	ends []int // where each record ends in buf
+	buf     []byte
+	ends    []int   // where each record ends in buf
+	flights flights // the events, if retries are looked for
 }
 
 // outcome is what became of a batch.
@@ -36,69 +60,166 @@ type outcome struct {
 	err      error  // what became of the others
 }
 
-// finish tells the waiters the outcome; the first call holds, and returns true.
-func (b *batch) finish(o outcome) (told bool) {
-	b.settle.Do(func() {
-		b.outcome = o
-		b.timer.Stop()
-		close(b.done)
-		told = true
-	})
-	return told
-}
-
-// Append stores body and returns its event id once it is durable. The body is
-// copied: the caller may reuse it at once. The error is one of ErrFull,
-// ErrNoSpace, ErrIO, ErrSlow and ErrClosed; after ErrSlow and ErrIO the event
-// may be stored all the same.
-func (s *Spool) Append(body []byte) (string, error) {
-	if len(body) > MaxBody {
-		return "", fmt.Errorf("append event of %d bytes: more than %d", len(body), MaxBody)
+// Append stores an entry and returns its receipt once it is durable; where the
+// entry is the sender's retry of an event, that event's receipt, even if nothing
+// can be stored now. The body is copied: the caller may reuse it at once. The error
+// is one of ErrFull, ErrNoSpace, ErrIO, ErrSlow and ErrClosed; after ErrSlow and
+// ErrIO the event may be stored all the same.
+func (s *Spool) Append(e Entry) (Receipt, error) {
+	if len(e.Body) > MaxBody {
+		return Receipt{}, fmt.Errorf("append event of %d bytes: more than %d", len(e.Body), MaxBody)
 	}
-	b, i, late, err := s.enqueue(body)
+	var d delivery
+	s.arrive(&d, e)
+	t, err := s.enqueue(&d)
 	if err == nil {
-		select {
-		case <-b.done:
-			if i >= b.stored {
-				err = b.err
-			}
-		case <-late:
-			err = ErrSlow
-		}
+		err = s.await(&t)
 	}
 	if err != nil {
 		s.metrics.refused(err)
-		return "", err
+		return Receipt{}, err
 	}
-	return s.eventID(b.first+uint64(i), b.accepted+int64(i)), nil
+	if t.duplicate {
+		s.metrics.retries.Inc()
+	}
+	return Receipt{ID: s.eventID(t.sequence, t.accepted), Sequence: t.sequence, Duplicate: t.duplicate}, nil
 }
 
-// enqueue adds a record to the batch that the committer takes next and returns
-// its index there. Where it had to wait for that, late tells when the time of the
-// whole Append is over; it is nil where the batch's own timer is enough.
-func (s *Spool) enqueue(body []byte) (_ *batch, i int, late <-chan time.Time, _ error) {
-	sum := checksum(body)
+// Unanswered notes that the sender did not hear of r: the answer could not be
+// written, or said something else. Call it once for a receipt at most: a later
+// delivery may have been answered since.
+func (s *Spool) Unanswered(r Receipt) {
+	if s.retries == nil {
+		return
+	}
 	s.mu.Lock()
-	for s.pending != nil && len(s.pending.buf)+len(body) > maxPending && !s.closed {
-		taken := s.pending.taken
-		s.mu.Unlock()
-		if late == nil {
-			late = time.After(s.o.AppendTimeout)
-		}
-		select {
-		case <-taken:
-		case <-late:
-			return nil, 0, nil, ErrSlow
-		}
-		s.mu.Lock()
-	}
 	defer s.mu.Unlock()
-	if s.closed {
-		return nil, 0, nil, ErrClosed
+	if e := s.retries.find(r.Sequence); e != nil {
+		e.unanswered = true
 	}
+}
+
+// delivery is an entry on its way into the log.
+type delivery struct {
+	envelope envelope
+	payload  payload
+	encoded  [envelopeSize]byte // what payload begins with
+	at       moment
+}
+
+// arrive makes a delivery of an entry: all that needs no lock.
+func (s *Spool) arrive(d *delivery, e Entry) {
+	d.at = s.now()
+	if s.retries == nil {
+		d.payload = newPayload(nil, e.Body)
+		return
+	}
+	d.envelope = envelope{record: e.Record, came: d.at.wall, unique: e.Unique}
+	if d.envelope.hasRecord() {
+		d.envelope.body = digestOf(e.Body)
+	}
+	d.payload = newPayload(d.envelope.appendTo(d.encoded[:0]), e.Body)
+}
+
+// tag marks a delivery that may be a retry.
+func (d *delivery) tag() {
+	d.envelope.possibleRetry = true
+	d.payload = newPayload(d.envelope.appendTo(d.encoded[:0]), d.payload.body)
+}
+
+func (s *Spool) now() moment {
+	return moment{wall: s.o.Now().UnixNano(), since: time.Since(s.opened)}
+}
+
+// ticket is what an Append waits for: record i of b, or nothing if b is nil.
+type ticket struct {
+	b         *batch
+	i         int
+	duplicate bool
+	late      <-chan time.Time // when the time of the whole Append is over, nil if the batch's own timer is enough
+	sequence  uint64           // known once b is settled
+	accepted  int64
+}
+
+// enqueue adds a record to the batch that the committer takes next, or finds the
+// event that it is a retry of.
+func (s *Spool) enqueue(d *delivery) (t ticket, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		known := s.lookLocked(d)
+		if known.retry {
+			return s.joinLocked(known, d.at), nil
+		}
+		if s.closed {
+			return t, ErrClosed
+		}
+		if s.pending == nil || len(s.pending.buf)+len(d.payload.body) <= maxPending {
+			if known.event != nil {
+				d.tag()
+			}
+			t.b, t.i = s.appendLocked(d)
+			return t, nil
+		}
+		if t.late == nil {
+			t.late = time.After(s.o.AppendTimeout)
+		}
+		if !s.awaitTakenLocked(t.late) {
+			return t, ErrSlow
+		}
+	}
+}
+
+// awaitTakenLocked unlocks s until the committer has taken the pending batch, false
+// if it is late before that.
+func (s *Spool) awaitTakenLocked(late <-chan time.Time) bool {
+	taken := s.pending.taken
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	select {
+	case <-taken:
+		return true
+	case <-late:
+		return false
+	}
+}
+
+// lookLocked finds what d repeats.
+func (s *Spool) lookLocked(d *delivery) earlier {
+	if s.retries == nil || !d.envelope.hasRecord() {
+		return earlier{}
+	}
+	var waiting, committing *flights
+	if s.pending != nil {
+		waiting = &s.pending.flights
+	}
+	if s.committing != nil {
+		committing = &s.committing.flights
+	}
+	return s.retries.look(&d.envelope, d.at, waiting, committing)
+}
+
+// joinLocked has a retry share the outcome of what it repeats.
+func (s *Spool) joinLocked(e earlier, at moment) ticket {
+	e.event.recognise(at)
+	t := ticket{duplicate: true, i: e.index, sequence: e.event.sequence, accepted: e.event.accepted}
+	switch e.batch {
+	case 0:
+		t.b = s.pending
+	case 1:
+		t.b = s.committing
+	default:
+		return t
+	}
+	t.late = time.After(s.o.AppendTimeout)
+	return t
+}
+
+// appendLocked adds d to the pending batch and returns its place there.
+func (s *Spool) appendLocked(d *delivery) (*batch, int) {
 	b := s.pending
 	if b == nil {
-		b = &batch{buffers: s.takeFreeLocked(), taken: make(chan struct{}), done: make(chan struct{})}
+		b = &batch{buffers: s.takeFreeLocked(), taken: make(chan struct{}), slow: make(chan struct{}), done: make(chan struct{})}
 		b.timer = time.AfterFunc(s.o.AppendTimeout, func() { s.expire(b) })
 		s.pending = b
 		select {
@@ -106,29 +227,88 @@ func (s *Spool) enqueue(body []byte) (_ *batch, i int, late <-chan time.Time, _ 
 		default:
 		}
 	}
-	b.buf = appendRecord(b.buf, body, sum)
+	b.buf = appendRecord(b.buf, d.payload)
 	b.ends = append(b.ends, len(b.buf))
+	if s.retries != nil {
+		b.flights.add(d.known())
+	}
 	if len(b.ends) == s.expected {
 		select {
 		case s.gathered <- struct{}{}:
 		default:
 		}
 	}
-	return b, len(b.ends) - 1, late, nil
+	return b, len(b.ends) - 1
+}
+
+// known is what the index remembers of d. It is not numbered yet.
+func (d *delivery) known() known {
+	return known{
+		record: d.envelope.record, body: d.envelope.body,
+		accepted: d.at.wall, came: d.at.since, tried: d.at.since,
+		tagged: d.envelope.possibleRetry,
+	}
+}
+
+// await waits until the record of t is durable.
+func (s *Spool) await(t *ticket) error {
+	if t.b == nil {
+		return nil
+	}
+	slow := t.b.slow
+	if t.duplicate {
+		slow = nil // which is about those who came first
+	}
+	select {
+	case <-t.b.done:
+	case <-slow:
+		return s.leave(t)
+	case <-t.late:
+		return s.leave(t)
+	}
+	return t.settle()
+}
+
+// leave gives up waiting, and remembers that the sender is not told of its event,
+// which may be stored yet.
+func (s *Spool) leave(t *ticket) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.b.settled {
+		return t.settle()
+	}
+	if s.retries != nil {
+		t.b.flights.events[t.i].unanswered = true
+	}
+	return ErrSlow
+}
+
+// settle takes the outcome of the batch.
+func (t *ticket) settle() error {
+	if t.i >= t.b.stored {
+		return t.b.err
+	}
+	t.sequence, t.accepted = t.b.first+uint64(t.i), t.b.accepted+int64(t.i)
+	return nil
 }
 
 // expire answers those who have waited for b too long. A batch that the
 // committer has not taken yet is given up: the sender will come again.
 func (s *Spool) expire(b *batch) {
 	s.mu.Lock()
+	if b.settled {
+		s.mu.Unlock()
+		return
+	}
 	if s.pending == b {
-		close(b.taken)
 		s.pending = nil
+		close(b.taken)
+		b.settled, b.outcome = true, outcome{err: ErrSlow}
+		close(b.done)
 	}
+	close(b.slow)
 	s.mu.Unlock()
-	if b.finish(outcome{err: ErrSlow}) {
-		s.noteHealth(ErrSlow)
-	}
+	s.noteHealth(ErrSlow)
 }
 
 // take returns the batch that waits, nil if none does.
@@ -138,9 +318,44 @@ func (s *Spool) take() *batch {
 	b := s.pending
 	if b != nil {
 		close(b.taken)
-		s.pending = nil
+		s.pending, s.committing = nil, b
 	}
 	return b
+}
+
+// conclude notes what became of the batch that was taken, remembers its events,
+// and keeps its buffers for a later one. Nobody is told before finish.
+func (s *Spool) conclude(b *batch, o outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b.settled, b.outcome = true, o
+	s.committing = nil
+	if s.retries != nil {
+		s.rememberLocked(b)
+	}
+	s.recycleLocked(b)
+}
+
+// finish tells those who wait the outcome.
+func (b *batch) finish() {
+	b.timer.Stop()
+	close(b.done)
+}
+
+// rememberLocked moves the events of b that are durable from flight to the index.
+func (s *Spool) rememberLocked(b *batch) {
+	now := time.Since(s.opened)
+	tagged := 0
+	for i, e := range b.flights.events[:b.stored] {
+		e.sequence, e.accepted = b.first+uint64(i), b.accepted+int64(i)
+		if e.tagged {
+			tagged++
+		}
+		if e.record != (digest{}) {
+			s.retries.add(e, now)
+		}
+	}
+	s.metrics.possibleRetries.Add(float64(tagged))
 }
 
 // takeFreeLocked returns empty buffers, used before if there are any.
@@ -151,15 +366,15 @@ func (s *Spool) takeFreeLocked() buffers {
 	}
 	f := s.free[n-1]
 	s.free = s.free[:n-1]
-	return buffers{f.buf[:0], f.ends[:0]}
+	f.buf, f.ends = f.buf[:0], f.ends[:0]
+	f.flights.clear()
+	return f
 }
 
-// recycle keeps the buffers of a finished batch for a later one, unless they have
-// grown out of the ordinary.
-func (s *Spool) recycle(b *batch) {
+// recycleLocked keeps the buffers of a settled batch for a later one, unless they
+// have grown out of the ordinary.
+func (s *Spool) recycleLocked(b *batch) {
 	const ordinary, enough = 1 << 20, 2
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if cap(b.buf) <= ordinary && len(s.free) < enough {
 		s.free = append(s.free, b.buffers)
 	}

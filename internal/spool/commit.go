@@ -52,8 +52,8 @@ func (s *Spool) commitPending() {
 		o := s.commit(b)
 		s.expect(len(b.ends), time.Since(began))
 		s.noteHealth(o.err) // first, so that who is refused finds Writable say so too
-		s.recycle(b)        // and who comes again at once finds the buffers
-		b.finish(o)
+		s.conclude(b, o)    // and who comes again at once finds the buffers
+		b.finish()
 		if errors.Is(o.err, ErrNoSpace) && !s.dropSpares() { // the disk may have less than it says
 			s.releaseOldest()
 		}

@@ -34,12 +34,12 @@ func (w *witness) work(o spool.Options, from, n int) (finished bool) {
 	}
 	finished = true
 	for i := from; i < from+n; i++ {
-		id, err := s.Append([]byte(event(i)))
+		r, err := s.Append(entry(event(i)))
 		if err != nil {
 			finished = false
 			continue
 		}
-		w.bodies[id] = event(i)
+		w.bodies[r.ID] = event(i)
 		if i%3 == 0 {
 			finished = w.settle(c) && finished
 		}
@@ -193,10 +193,10 @@ func TestPowerCutUnderConcurrentAppends(t *testing.T) {
 				wg.Go(func() {
 					for i := range 10 {
 						body := fmt.Sprintf(`{"writer":%d,"n":%d,"pad":"%s"}`, g, i, strings.Repeat("y", i*11))
-						id, err := s.Append([]byte(body))
+						r, err := s.Append(entry(body))
 						if err == nil {
 							mu.Lock()
-							w.bodies[id] = body
+							w.bodies[r.ID] = body
 							mu.Unlock()
 						}
 					}

@@ -81,6 +81,9 @@ func reread(t *testing.T, fsys *crashfs.FS) (all []got, unreadable int) {
 	return all, int(a.Unreadable)
 }
 
+// killed makes of a closed spool one whose process was killed.
+func killed(fsys *crashfs.FS) { fsys.Edit(dir+"/spool.clean", func([]byte) []byte { return nil }) }
+
 // TestTornTails cuts the last record at every byte, zeroes it from every byte,
 // and puts garbage behind it.
 func TestTornTails(t *testing.T) {
@@ -103,6 +106,7 @@ func TestTornTails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for at := size - last; at <= size; at++ {
 				fsys, _ := filled(t, n)
+				killed(fsys)
 				fsys.Edit(segments(fsys)[0], func(b []byte) []byte { return change(b, at) })
 				want := all[:n-1]
 				if at == size || name == "zeroed" && at == size {
@@ -154,6 +158,7 @@ func TestEveryFlippedBit(t *testing.T) {
 
 func TestDamagedNewestSegmentIsKeptAside(t *testing.T) {
 	fsys, _ := filled(t, 3)
+	killed(fsys)
 	fsys.Edit(segments(fsys)[0], func(b []byte) []byte { b[len(b)-2] ^= 1; return b })
 	if got, _ := reread(t, fsys); len(got) != 2 {
 		t.Errorf("read %d events, want 2", len(got))
@@ -167,6 +172,7 @@ func TestDamagedNewestSegmentIsKeptAside(t *testing.T) {
 func TestDamagedNewestSegmentIsKeptOnAFullDisk(t *testing.T) {
 	for n := range 3 { // the damage is in the last record; with n = 0 it is the only one
 		fsys, all := filled(t, n+1)
+		killed(fsys)
 		var damaged string
 		fsys.Edit(segments(fsys)[0], func(b []byte) []byte { b[len(b)-2] ^= 1; damaged = string(b); return b })
 		fsys.Resize(1)
@@ -388,10 +394,11 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 }
 
 // A record that was acknowledged and then damaged at the end of the log can't be
-// told from a torn one: it is cut, and its sequence is given again. Its id is not,
+// told from a torn one where the process was killed: it is cut, and its sequence is given again. Its id is not,
 // or Elasticsearch would take the next event for one that it has.
 func TestAnIDIsNotGivenAgainWithItsSequence(t *testing.T) {
 	fsys, all := filled(t, 3)
+	killed(fsys)
 	fsys.Edit(segments(fsys)[0], func(b []byte) []byte { b[len(b)-2] ^= 1; return b })
 	s := mustOpen(t, options(fsys))
 	defer mustClose(t, s)

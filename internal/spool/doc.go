@@ -6,9 +6,15 @@
 // and its file kept aside; and that nothing which a cursor still needs is ever
 // removed. It refuses to know HTTP, JSON, ECS and the outputs: a body is bytes.
 //
+// It also tells the sender's retry of an event from a repeat, a new event with the
+// same bytes: see Options.RetryWindow and retries. It never merges two events; what
+// it has forgotten, or is not sure of, is a new one.
+//
 // # Files
 //
 //	DIR/spool.meta                 format version and the spool's random id
+//	DIR/spool.clean                how the log ended, if the process before stopped
+//	                               cleanly; none while one runs
 //	DIR/spool.lock                 held by flock while a process has the spool open
 //	DIR/segments/NNNNNNNNNN-SSSSSSSSSSSSSSSSSSSS.log
 //	                               records; S… is the first sequence that the file
@@ -30,6 +36,18 @@
 //	    28    12  zero
 //	    40     4  checksum of bytes 0 to 39
 //
+// # spool.clean, 64 bytes
+//
+//	 0     8  magic "SRCLEAN\n"
+//	 8     4  format version
+//	12    16  spool id
+//	28     8  sequence of the next record
+//	36     8  acceptance time of the newest record, Unix nanoseconds
+//	44     4  number of the newest segment file
+//	48     8  its length
+//	56     4  zero
+//	60     4  checksum of bytes 0 to 59
+//
 // # Segment header, 48 bytes
 //
 //	 0     4  magic D7 'S' 'R' 'H'
@@ -44,7 +62,7 @@
 //
 //	 0     4  magic D7 'S' 'R' 'E'
 //	 4     4  length of the body
-//	 8     2  length of the envelope, 0 in version 1
+//	 8     2  length of the envelope: 48, or 0 where retries are not looked for
 //	10     2  zero
 //	12     8  sequence, from 1, one more than the record before
 //	20     8  acceptance time, Unix nanoseconds, strictly increasing
@@ -60,8 +78,23 @@
 // A segment ends where the next one begins: records in it whose sequence is not
 // below the next segment's first one were never acknowledged (their fsync
 // failed, and the segment was given up). Only the newest segment can have a torn
-// tail; it is cut when the spool is opened, and a copy is kept aside. No segment
-// is appended to again after a restart.
+// tail; it is cut when the spool is opened, and a copy is kept aside. Where
+// spool.clean says that the log went on, its end is damaged instead: the records
+// are counted as unreadable, and the segment is kept aside. No segment is appended
+// to again after a restart.
+//
+// # Envelope, 48 bytes
+//
+//	 0    16  record: the first half of SHA-256 of the record's key; zero if the
+//	          event has no usable id
+//	16    16  the first half of SHA-256 of the body; zero if record is
+//	32     8  wall clock when the event came, Unix nanoseconds
+//	40     1  flags: 1, it may be the sender's retry; 2, its body is unique by nature
+//	41     3  zero
+//	44     4  checksum of bytes 0 to 43
+//
+// It came after the first release of format version 1, whose readers pass over it
+// by its length. A longer one begins with these bytes.
 //
 // # Cursor, two slots of 120 bytes at 0 and 512
 //

@@ -59,9 +59,9 @@ func TestEveryCallFails(t *testing.T) {
 				w := newWitness()
 				s := mustOpen(t, o)
 				append1 := func(i int) error {
-					id, err := s.Append([]byte(event(i)))
+					r, err := s.Append(entry(event(i)))
 					if err == nil {
-						w.bodies[id] = event(i)
+						w.bodies[r.ID] = event(i)
 					}
 					return err
 				}
@@ -108,7 +108,7 @@ func TestAFailedSyncIsNeverRetried(t *testing.T) {
 			}
 			return nil
 		})
-		if _, err := s.Append([]byte(event(0))); !errors.Is(err, spool.ErrIO) {
+		if _, err := s.Append(entry(event(0))); !errors.Is(err, spool.ErrIO) {
 			t.Fatalf("append said %v, want ErrIO", err)
 		}
 		for i := range 5 {
@@ -180,7 +180,7 @@ func TestAFullSpoolRefusesAndRecovers(t *testing.T) {
 func fillUp(t *testing.T, s *spool.Spool) int {
 	t.Helper()
 	for i := range 1000 {
-		_, err := s.Append([]byte(event(5)))
+		_, err := s.Append(entry(event(5)))
 		if err == nil {
 			continue
 		}
@@ -205,13 +205,13 @@ func TestWhatACursorNeedsIsNeverReleased(t *testing.T) {
 	if err := settle(fast, all[len(all)-1].sequence+1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Append([]byte(event(5))); !errors.Is(err, spool.ErrFull) {
+	if _, err := s.Append(entry(event(5))); !errors.Is(err, spool.ErrFull) {
 		t.Fatalf("append said %v, want ErrFull: the slow cursor has read nothing", err)
 	}
 	mustClose(t, s)
 
 	s = mustOpen(t, o) // nobody opens "slow": it left the configuration
-	if _, err := s.Append([]byte(event(5))); !errors.Is(err, spool.ErrFull) {
+	if _, err := s.Append(entry(event(5))); !errors.Is(err, spool.ErrFull) {
 		t.Fatalf("append said %v after a restart, want ErrFull", err)
 	}
 	if n := len(drain(t, mustCursor(t, s, "slow"))); n != stored {
@@ -248,9 +248,9 @@ func TestAnIdleCursorGivesRoomBack(t *testing.T) {
 			}
 		}()
 		fsys.Resize(35 << 10) // somebody else took the rest, but for what is delivered
-		_, err := s.Append([]byte(strings.Repeat("y", 1<<10)))
+		_, err := s.Append(entry(strings.Repeat("y", 1<<10)))
 		if synctest.Wait(); err != nil {
-			_, err = s.Append([]byte(strings.Repeat("y", 1<<10)))
+			_, err = s.Append(entry(strings.Repeat("y", 1<<10)))
 		}
 		if err != nil {
 			t.Errorf("append, with all delivered: %v", err)
@@ -300,7 +300,7 @@ func TestABatchThatDoesNotFitIsStoredInPart(t *testing.T) {
 	errs := make(chan error, 8)
 	for range 8 {
 		go func() {
-			_, err := s.Append([]byte(`{"pad":"` + strings.Repeat("x", 400) + `"}`))
+			_, err := s.Append(entry(`{"pad":"` + strings.Repeat("x", 400) + `"}`))
 			errs <- err
 		}()
 	}
@@ -352,7 +352,7 @@ func TestASlowDiskIsAnsweredInTime(t *testing.T) {
 		c := mustCursor(t, s, "out")
 		began := time.Now()
 		for range 3 { // one batch is with the disk, the others wait for it
-			if _, err := s.Append([]byte(event(1))); !errors.Is(err, spool.ErrSlow) {
+			if _, err := s.Append(entry(event(1))); !errors.Is(err, spool.ErrSlow) {
 				t.Errorf("append said %v, want ErrSlow", err)
 			}
 		}
@@ -366,7 +366,7 @@ func TestASlowDiskIsAnsweredInTime(t *testing.T) {
 		big := []byte(strings.Repeat("x", 5<<20))
 		results := make(chan error, 10)
 		for range cap(results) { // more than may wait at once
-			go func() { _, err := s.Append(big); results <- err }()
+			go func() { _, err := s.Append(spool.Entry{Body: big}); results <- err }()
 		}
 		for range cap(results) {
 			if err := <-results; !errors.Is(err, spool.ErrSlow) {

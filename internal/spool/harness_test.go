@@ -53,12 +53,15 @@ func mustCursor(t testing.TB, s *spool.Spool, name string) *spool.Cursor {
 
 func mustAppend(t testing.TB, s *spool.Spool, body string) string {
 	t.Helper()
-	id, err := s.Append([]byte(body))
+	r, err := s.Append(entry(body))
 	if err != nil {
 		t.Fatalf("append: %v", err)
 	}
-	return id
+	return r.ID
 }
+
+// entry is a body that is never taken for a retry.
+func entry(body string) spool.Entry { return spool.Entry{Body: []byte(body)} }
 
 func mustClose(t testing.TB, s *spool.Spool) {
 	t.Helper()

@@ -30,6 +30,8 @@ type metrics struct {
 	batch        prometheus.Histogram
 	refusals     *prometheus.CounterVec
 	cut          prometheus.Counter
+
+	retries, possibleRetries prometheus.Counter
 }
 
 func newMetrics(s *Spool) *metrics {
@@ -55,6 +57,12 @@ func newMetrics(s *Spool) *metrics {
 	m.cut = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "siemrelay_spool_cut_tail_bytes_total", Help: "Bytes of unfinished or damaged tails that were cut off when the spool was opened.",
 	})
+	m.retries = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "siemrelay_spool_retries_total", Help: "Deliveries that were the sender's retry of an event, and were not stored again.",
+	})
+	m.possibleRetries = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "siemrelay_spool_possible_retries_total", Help: "Events made durable that may be the sender's retry of another one.",
+	})
 	for _, r := range []string{"full", "no_space", "io", "slow", "closed"} {
 		m.refusals.WithLabelValues(r)
 	}
@@ -62,11 +70,19 @@ func newMetrics(s *Spool) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	m.all = []prometheus.Collector{
-		m.appended, m.appendedSize, m.commit, m.batch, m.refusals, m.cut,
+		m.appended, m.appendedSize, m.commit, m.batch, m.refusals, m.cut, m.retries, m.possibleRetries,
 		gauge("siemrelay_spool_bytes", "Size of the segment files.", func() float64 {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			return float64(s.usedLocked())
+		}),
+		gauge("siemrelay_spool_retry_entries", "Events that are remembered to know the sender's retries of them.", func() float64 {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.retries == nil {
+				return 0
+			}
+			return float64(s.retries.len())
 		}),
 		gauge("siemrelay_spool_max_bytes", "Size that the segment files may reach: max_size.", func() float64 { return float64(s.o.MaxSize) }),
 		gauge("siemrelay_spool_disk_free_bytes", "Free bytes on the spool's disk.", func() float64 {

@@ -109,18 +109,18 @@ func (m *model) append(t *rapid.T) {
 	for range n {
 		m.appended++
 		body := event(m.appended)
-		id, err := m.s.Append([]byte(body))
+		r, err := m.s.Append(entry(body))
 		if err != nil {
 			if !isRefusal(err) {
 				t.Fatalf("append: %v is none of its errors", err)
 			}
 			continue
 		}
-		if _, twice := m.acked[id]; twice {
-			t.Fatalf("event id %s was given twice", id)
+		if _, twice := m.acked[r.ID]; twice {
+			t.Fatalf("event id %s was given twice", r.ID)
 		}
-		m.acked[id] = body
-		m.order = append(m.order, id)
+		m.acked[r.ID] = body
+		m.order = append(m.order, r.ID)
 	}
 }
 

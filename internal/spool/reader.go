@@ -52,10 +52,11 @@ func (r *reader) next(limit uint64) (rec Record, ok bool, err error) {
 			r.pos = h.sequence + 1
 			r.returned, r.before = r.pos, h.accepted
 			return Record{
-				ID:       r.s.eventID(h.sequence, h.accepted),
-				Sequence: h.sequence,
-				Accepted: time.Unix(0, h.accepted).UTC(),
-				Body:     body,
+				ID:            r.s.eventID(h.sequence, h.accepted),
+				Sequence:      h.sequence,
+				Accepted:      time.Unix(0, h.accepted).UTC(),
+				PossibleRetry: h.possibleRetry,
+				Body:          body,
 			}, true, nil
 		}
 	}

@@ -42,20 +42,36 @@ type header struct {
 	sequence uint64
 	accepted int64
 	payload  uint32 // checksum of envelope and body
+
+	possibleRetry bool // of the envelope; a scanner's next fills it in
 }
 
 // size is the length of the whole record in bytes.
 func (h header) size() int { return recordHeaderSize + h.envelope + h.body }
 
+// payload is what a record holds, ready to be written: encoded and summed by who
+// appends it, before the spool is locked.
+type payload struct {
+	envelope []byte
+	body     []byte
+	sum      uint32 // checksum of both
+}
+
+func newPayload(envelope, body []byte) payload {
+	return payload{envelope, body, crc32.Update(checksum(envelope), castagnoli, body)}
+}
+
 // appendRecord appends a record whose sequence and acceptance time are not
 // known yet; number fills them in.
-func appendRecord(dst, body []byte, payload uint32) []byte {
+func appendRecord(dst []byte, p payload) []byte {
 	dst = append(dst, recordMagic...)
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(body)))
-	dst = append(dst, make([]byte, 20)...)
-	dst = binary.LittleEndian.AppendUint32(dst, payload)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(p.body)))
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(p.envelope)))
+	dst = append(dst, make([]byte, 18)...)
+	dst = binary.LittleEndian.AppendUint32(dst, p.sum)
 	dst = append(dst, make([]byte, 8)...)
-	return append(dst, body...)
+	dst = append(dst, p.envelope...)
+	return append(dst, p.body...)
 }
 
 // number completes the header of the record that begins at b.
@@ -94,16 +110,16 @@ func parseHeader(b []byte) (header, error) {
 }
 
 // parsePayload checks the payload of the record h at the start of b and returns
-// its body, a part of b.
-func parsePayload(b []byte, h header) ([]byte, error) {
+// its envelope and its body, parts of b.
+func parsePayload(b []byte, h header) (envelope, body []byte, err error) {
 	if len(b) < h.size() {
-		return nil, errShort
+		return nil, nil, errShort
 	}
 	payload := b[recordHeaderSize:h.size()]
 	if checksum(payload) != h.payload {
-		return nil, errBadPayload
+		return nil, nil, errBadPayload
 	}
-	return payload[h.envelope:], nil
+	return payload[:h.envelope], payload[h.envelope:], nil
 }
 
 // findHeader returns the offset in b of the first good record header, or -1.
@@ -129,6 +145,9 @@ type Record struct {
 	Sequence uint64
 	// Accepted is when the event was accepted, strictly increasing with Sequence.
 	Accepted time.Time
+	// PossibleRetry: its bytes equal an earlier event of the same record, and it
+	// could not be told whether the sender only repeated itself.
+	PossibleRetry bool
 	// Body is what was appended. It is valid until the cursor's next Next.
 	Body []byte
 }

@@ -7,70 +7,160 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 )
+
+// ending is what was found in one of the newest segments.
+type ending struct {
+	g        *segment
+	last     uint64 // the last sequence that can be read there, 0 if none can
+	accepted int64  // its acceptance time, Unix nanoseconds
+	end      int64  // where that record ends
+}
 
 // recoverTail finds where the log ends, and cuts off the newest segment what
 // was never wholly written: a torn, zeroed or foreign tail. What it cuts is kept
-// aside, for it may have been damaged instead.
+// aside, for it may have been damaged instead. Where the mark of a clean stop says
+// that it was, the whole segment is kept aside, and the sequences of the lost
+// records are not given again: the cursors count them.
+//
+// Where a cursor has passed the lost records already, there is nothing to keep.
 func (s *Spool) recoverTail() error {
 	for _, c := range s.cursors {
 		s.next = max(s.next, c.file.at.next)
 		s.accepted = max(s.accepted, c.file.at.before)
 	}
-	for len(s.segments) > 0 {
-		g := s.segments[len(s.segments)-1]
-		s.next = max(s.next, g.first)
-		s.accepted = max(s.accepted, g.before)
-		found, err := s.recoverSegment(g)
+	passed := s.next
+	m := s.readMark()
+	endings, err := s.readEndings(m)
+	if err != nil {
+		return err
+	}
+	readable := passed // what follows the last record that can be read, or that a cursor has passed
+	for _, e := range endings {
+		s.next = max(s.next, e.g.first, e.last+1)
+		s.accepted = max(s.accepted, e.g.before, e.accepted)
+		if e.last > 0 {
+			readable = max(readable, e.last+1)
+			if m != nil && e.g.number > m.number {
+				s.log.Warn("the mark of a clean stop is older than the log and does not count", "file", s.markPath())
+				m = nil
+			}
+		}
+	}
+	s.clean = m != nil
+	if s.clean {
+		s.next, s.accepted = max(s.next, m.next), max(s.accepted, m.accepted)
+	}
+	if s.clean && m.next > readable && len(endings) > 0 {
+		s.log.Error("the end of the log can't be read, though the spool was closed cleanly", "first", readable, "count", m.next-readable)
+		s.keepEndings(endings)
+	} else if err := s.cutEndings(endings, readable); err != nil {
+		return err
+	}
+	s.keepNumbers(readable)
+	return nil
+}
+
+// readEndings reads the newest segments, in order: from the newest that holds a
+// record on.
+func (s *Spool) readEndings(m *mark) ([]ending, error) {
+	var endings []ending
+	for _, g := range slices.Backward(s.segments) {
+		e, err := s.readEnding(g, m)
 		if err != nil {
-			return fmt.Errorf("recover segment %s: %w", g.path, err)
+			return nil, fmt.Errorf("recover segment %s: %w", g.path, err)
 		}
-		if found {
-			return nil
+		endings = append(endings, e)
+		if e.last > 0 {
+			break
 		}
-		// Without a record it says nothing that its name has not said.
-		if err := s.fs.Remove(g.path); err != nil {
+	}
+	slices.Reverse(endings)
+	return endings, nil
+}
+
+func (s *Spool) readEnding(g *segment, m *mark) (e ending, err error) {
+	f, err := s.fs.Open(g.path, os.O_RDONLY)
+	if err != nil {
+		return ending{}, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	sc := &scanner{file: f, limit: g.size, off: segmentHeaderSize}
+	if m != nil && m.number == g.number {
+		sc.limit = min(sc.limit, m.size)
+	}
+	e = ending{g: g, end: min(segmentHeaderSize, g.size)}
+	for {
+		h, _, err := sc.next()
+		if errors.Is(err, io.EOF) {
+			return e, nil
+		}
+		if err != nil {
+			return ending{}, err
+		}
+		e.last, e.end = max(e.last, h.sequence), sc.off
+		e.accepted = max(e.accepted, h.accepted)
+	}
+}
+
+// keepEndings keeps the segments aside in which acknowledged records can't be read.
+func (s *Spool) keepEndings(endings []ending) {
+	for _, e := range endings {
+		if e.end < e.g.size {
+			s.keepAside(e.g)
+			e.g.size = e.end
+		}
+	}
+}
+
+// cutEndings cuts what was never acknowledged off the segments, and removes those
+// without a record, unless their name says more than the sequence readable does.
+func (s *Spool) cutEndings(endings []ending, readable uint64) error {
+	for _, e := range endings {
+		if e.end < e.g.size {
+			if err := s.cutTail(e.g, e.end); err != nil {
+				return fmt.Errorf("recover segment %s: %w", e.g.path, err)
+			}
+		}
+		if e.last > 0 || e.g.first > readable {
+			continue
+		}
+		if err := s.fs.Remove(e.g.path); err != nil {
 			return fmt.Errorf("remove empty segment: %w", err)
 		}
-		s.segments = s.segments[:len(s.segments)-1]
+		s.segments = slices.DeleteFunc(s.segments, func(g *segment) bool { return g == e.g })
 	}
 	return nil
 }
 
-// recoverSegment reads the newest segment through and tells whether it holds a
-// record.
-func (s *Spool) recoverSegment(g *segment) (found bool, err error) {
-	f, err := s.fs.Open(g.path, os.O_RDWR)
+// keepNumbers makes a segment whose name says what the next sequence is, where
+// nothing else that lasts does: neither a record nor a cursor, which have come to
+// the sequence readable, nor a segment.
+func (s *Spool) keepNumbers(readable uint64) {
+	if n := len(s.segments); n > 0 {
+		readable = max(readable, s.segments[n-1].first)
+	}
+	if s.next <= readable {
+		return
+	}
+	g, err := s.createSegment()
 	if err != nil {
-		return false, err
+		s.log.Error("could not note which sequence is next: after a crash one may be given again", "next", s.next, "error", err)
+		return
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	sc := &scanner{file: f, limit: g.size, off: segmentHeaderSize}
-	end := min(segmentHeaderSize, g.size)
-	for {
-		h, _, err := sc.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return false, err
-		}
-		found, end = true, sc.off
-		s.next = max(s.next, h.sequence+1)
-		s.accepted = max(s.accepted, h.accepted)
-	}
-	if end < g.size {
-		if err := s.cutTail(g, f, end); err != nil {
-			return false, err
-		}
-	}
-	return found, nil
+	s.segments = append(s.segments, g)
 }
 
 // cutTail shortens the segment to end and keeps what it cuts, but for the zeros
 // that a segment is made of. Where the disk has no room for that, only the spool
 // forgets the tail.
-func (s *Spool) cutTail(g *segment, f File, end int64) error {
+func (s *Spool) cutTail(g *segment, end int64) (err error) {
+	f, err := s.fs.Open(g.path, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
 	tail, err := readTail(f, end, g.size)
 	if err != nil {
 		return err

@@ -128,7 +128,7 @@ func TestAReplayIsNotEvicted(t *testing.T) {
 	}
 	all = all[len(all)-int(n):]
 	for i := range 1000 {
-		if _, err = s.Append([]byte(event(i))); err != nil {
+		if _, err = s.Append(entry(event(i))); err != nil {
 			break
 		}
 		drain(t, c)

@@ -83,7 +83,7 @@ func TestASpareNeverMakesTheSpoolFull(t *testing.T) {
 						return nil
 					})
 				}
-				if _, err := s.Append([]byte(event(5))); err != nil {
+				if _, err := s.Append(entry(event(5))); err != nil {
 					break
 				}
 				stored[spares]++
@@ -174,7 +174,7 @@ func TestASpareGivesWayToAQuota(t *testing.T) {
 		refused, stored := 0, 0
 		for refused < 5 {
 			synctest.Wait() // for the preparer
-			if _, err := s.Append([]byte(strings.Repeat("x", 4<<10))); err != nil {
+			if _, err := s.Append(entry(strings.Repeat("x", 4<<10))); err != nil {
 				refused++
 				continue
 			}

@@ -48,6 +48,15 @@ type Options struct {
 	// Retention is how long events stay after every cursor has passed them,
 	// counted from their acceptance, if there is room.
 	Retention time.Duration
+	// RetryWindow is how long after an event a delivery with the same bytes may be the
+	// sender's retry of it. 0: every delivery is a new event.
+	RetryWindow time.Duration
+	// RetryEntries is how many events are remembered for that, the newest; some 100
+	// bytes each. Default 200,000.
+	RetryEntries int
+	// Offline: a command opens the spool of a process that has stopped. How that
+	// stopped stays known: Close calls it clean only if it was before.
+	Offline bool
 	// AppendTimeout bounds how long Append waits for the disk. Default 4 s: an
 	// answer must leave within 5 s.
 	AppendTimeout time.Duration
@@ -64,6 +73,9 @@ func (o *Options) setDefaults() {
 	o.Dir = filepath.Clean(o.Dir) // the parent of "spool/" would be "spool"
 	if o.FS == nil {
 		o.FS = Disk{}
+	}
+	if o.RetryEntries == 0 {
+		o.RetryEntries = 200_000
 	}
 	if o.AppendTimeout == 0 {
 		o.AppendTimeout = 4 * time.Second
@@ -90,6 +102,8 @@ type Spool struct {
 	metrics *metrics
 	lock    io.Closer
 	id      spoolID
+	opened  time.Time
+	clean   bool // the process before stopped cleanly
 
 	// What follows belongs to the committer once it runs.
 	nextNumber  uint32 // of the next segment file
@@ -101,6 +115,8 @@ type Spool struct {
 	segments     []*segment // in order; only the last can be open for writing
 	next         uint64     // sequence of the next record to become durable
 	pending      *batch     // what the committer takes next, nil if nothing waits
+	committing   *batch     // what it has taken, nil if nothing
+	retries      *retries   // nil if none are looked for
 	expected     int        // events that the next commit waits for a little, see gather
 	gatherUntil  time.Time
 	free         []buffers           // for the next batches: one waits while another is committed
@@ -134,6 +150,7 @@ func Open(o Options) (*Spool, error) {
 	o.setDefaults()
 	s := &Spool{
 		o: o, fs: o.FS, log: o.Log,
+		opened:    time.Now(),
 		next:      1,
 		settled:   map[string]position{},
 		held:      map[string]uint64{},
@@ -149,7 +166,7 @@ func Open(o Options) (*Spool, error) {
 	close(s.always)
 	s.metrics = newMetrics(s)
 	if err := s.load(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open spool %s: %w", o.Dir, err), s.closeFiles())
+		return nil, errors.Join(fmt.Errorf("open spool %s: %w", o.Dir, err), s.closeFiles(), s.unlock())
 	}
 	s.metrics.register(o.Registry)
 	go s.run()
@@ -190,11 +207,16 @@ func (s *Spool) load() error {
 	if err := s.renewCursors(damaged); err != nil {
 		return err
 	}
-	return s.chooseSegmentSize()
+	if err := s.chooseSegmentSize(); err != nil {
+		return err
+	}
+	s.recallRetries()
+	return s.removeMark() // last: nothing has been accepted before, and all is well
 }
 
-// Close refuses new events, commits those that wait, and lets go of the files.
-// Cursors must not be used after it.
+// Close refuses new events, commits those that wait, lets go of the files, and
+// leaves a mark that the spool was stopped cleanly. Cursors must not be used after
+// it.
 func (s *Spool) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -207,7 +229,9 @@ func (s *Spool) Close() error {
 	<-s.stopped
 	<-s.prepared
 	s.metrics.unregister(s.o.Registry)
-	return s.closeFiles()
+	err := s.closeFiles()
+	s.writeMark()
+	return errors.Join(err, s.unlock())
 }
 
 func (s *Spool) closeFiles() error {
@@ -221,10 +245,14 @@ func (s *Spool) closeFiles() error {
 	if p := s.takeSpare(); p != nil {
 		errs = append(errs, p.remove(s.fs))
 	}
-	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
-	}
 	return errors.Join(errs...)
+}
+
+func (s *Spool) unlock() error {
+	if s.lock == nil {
+		return nil
+	}
+	return s.lock.Close()
 }
 
 // eventID returns event.id of a record: the first 32 hex digits of SHA-256 over

@@ -33,7 +33,7 @@ func BenchmarkAppend(b *testing.B) {
 			for range writers {
 				wg.Go(func() {
 					for left.Add(-1) >= 0 {
-						if _, err := s.Append(benchBody); err != nil {
+						if _, err := s.Append(spool.Entry{Body: benchBody}); err != nil {
 							b.Error(err)
 						}
 					}
@@ -72,7 +72,7 @@ func BenchmarkRead(b *testing.B) {
 	for range 64 {
 		wg.Go(func() {
 			for range b.N/64 + 1 {
-				if _, err := s.Append(benchBody); err != nil {
+				if _, err := s.Append(spool.Entry{Body: benchBody}); err != nil {
 					b.Error(err)
 				}
 			}

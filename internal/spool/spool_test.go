@@ -125,11 +125,11 @@ func TestConcurrentAppendsShareSyncs(t *testing.T) {
 			wg.Go(func() {
 				body := []byte(event(w))
 				for range each {
-					id, err := s.Append(body)
+					r, err := s.Append(spool.Entry{Body: body})
 					if err != nil {
 						t.Errorf("append: %v", err)
 					}
-					ids[w] = append(ids[w], id)
+					ids[w] = append(ids[w], r.ID)
 				}
 				clear(body) // Append has no claim on it any more
 			})
@@ -279,7 +279,7 @@ func TestANewerFormatIsRefused(t *testing.T) {
 func TestClosedSpoolRefuses(t *testing.T) {
 	s := mustOpen(t, options(crashfs.New(1)))
 	mustClose(t, s)
-	if _, err := s.Append([]byte("{}")); !errors.Is(err, spool.ErrClosed) {
+	if _, err := s.Append(entry("{}")); !errors.Is(err, spool.ErrClosed) {
 		t.Errorf("append said %v, want ErrClosed", err)
 	}
 	if err := s.Writable(); !errors.Is(err, spool.ErrClosed) {
