@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -127,10 +126,6 @@ func (s *Server) replyAccepted(ctx *fasthttp.RequestCtx, r Receipt) {
 	} else {
 		ctx.Response.AppendBodyString(`","duplicate":false}`)
 	}
-	// The deadline is none (see conn.SetWriteDeadline). That it was set makes
-	// fasthttp write this answer by itself and at once, instead of together with
-	// those to pipelined requests: so a write is for one receipt.
-	_ = ctx.SetWriteDeadline(time.Time{}) // it fails only without a connection
 	s.metrics.accept(ctx.Time(), r.Duplicate)
 }
 

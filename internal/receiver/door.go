@@ -3,6 +3,7 @@ package receiver
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -94,6 +95,10 @@ func (s *Server) headersReceived(h *fasthttp.RequestHeader) (config fasthttp.Req
 // handle is fasthttp's request handler.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	defer s.answerPanic(ctx, "handle request")
+	// This sets no deadline (see conn.SetWriteDeadline). It makes fasthttp write
+	// this answer by itself and at once, instead of together with those to
+	// pipelined requests: so a write is for one receipt, whole.
+	_ = ctx.SetWriteDeadline(time.Time{}) // it fails only without a connection
 	o, refused := refusal(&ctx.Request.Header)
 	if refused {
 		ctx.SetConnectionClose() // its body, if there is one, is unread
