@@ -31,6 +31,7 @@ type Options struct {
 
 	Spool   *spool.Spool
 	Letters *deadletter.Store
+	// Rejects is nil where its file can't be used.
 	Rejects *deadletter.Rejects
 
 	// Outputs are the configured ones, in the order of the configuration.

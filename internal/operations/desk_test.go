@@ -288,3 +288,22 @@ func TestForgetLettersAlone(t *testing.T) {
 		t.Errorf("outputs %+v, want alpha and beta", s.Outputs)
 	}
 }
+
+// Where the file of the rejected bodies can't be used, everything else works.
+func TestWithoutRejectedBodies(t *testing.T) {
+	r := newRig(t)
+	o := r.o
+	o.Rejects = nil
+	d := operations.New(o)
+	s, err := d.Status(t.Context())
+	if err != nil || len(s.Problems) == 0 || !strings.HasPrefix(s.Problems[len(s.Problems)-1], "Rejected bodies: ") {
+		t.Errorf("%v: problems %q, want one about the rejected bodies", err, s.Problems)
+	}
+	_, err = d.Rejected(t.Context(), admin.Page{})
+	r.code(err, admin.Unavailable)
+	_, err = d.RejectedBody(t.Context(), 1)
+	r.code(err, admin.Unavailable)
+	if got, err := d.AcceptRejected(t.Context(), admin.AcceptRequest{IDs: []int64{1}}); err != nil || got.Results[0].Error.Code != admin.Unavailable {
+		t.Errorf("%v: %+v, want unavailable", err, got)
+	}
+}

@@ -15,7 +15,11 @@ func (d *Desk) Rejected(_ context.Context, p admin.Page) (admin.RejectedPage, er
 	if err != nil {
 		return admin.RejectedPage{}, err
 	}
-	list, err := d.o.Rejects.List(p.Limit, p.After)
+	rejects, err := d.rejects()
+	if err != nil {
+		return admin.RejectedPage{}, err
+	}
+	list, err := rejects.List(p.Limit, p.After)
 	if err != nil {
 		return admin.RejectedPage{}, translate(err)
 	}
@@ -25,7 +29,7 @@ func (d *Desk) Rejected(_ context.Context, p admin.Page) (admin.RejectedPage, er
 	}
 	if len(list) == p.Limit {
 		last := list[len(list)-1].ID
-		more, err := d.o.Rejects.List(1, last)
+		more, err := rejects.List(1, last)
 		if err != nil {
 			return admin.RejectedPage{}, translate(err)
 		}
@@ -34,6 +38,14 @@ func (d *Desk) Rejected(_ context.Context, p admin.Page) (admin.RejectedPage, er
 		}
 	}
 	return page, nil
+}
+
+// rejects returns the store of rejected bodies, if it can be used.
+func (d *Desk) rejects() (*deadletter.Rejects, error) {
+	if d.o.Rejects == nil {
+		return nil, admin.Errorf(admin.Unavailable, "their file can't be used, the log says why; none are kept")
+	}
+	return d.o.Rejects, nil
 }
 
 func refused(x deadletter.Rejected) admin.Rejected {
@@ -53,7 +65,11 @@ func (d *Desk) RejectedBody(_ context.Context, id int64) (admin.RejectedDetail, 
 }
 
 func (d *Desk) rejected(id int64) (deadletter.Rejected, error) {
-	x, err := d.o.Rejects.Get(id)
+	rejects, err := d.rejects()
+	if err != nil {
+		return deadletter.Rejected{}, err
+	}
+	x, err := rejects.Get(id)
 	if errors.Is(err, deadletter.ErrNotFound) {
 		return x, admin.Errorf(admin.NotFound, "there is no rejected body %d", id)
 	}

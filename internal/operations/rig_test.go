@@ -96,8 +96,8 @@ func (r *rig) append(body []byte) (operations.Receipt, error) {
 		return operations.Receipt{}, r.full
 	}
 	r.now = r.now.Add(time.Minute)
-	id, err := r.spool.Append(body)
-	return operations.Receipt{ID: id, Sequence: 99}, err
+	got, err := r.spool.Append(spool.Entry{Body: body})
+	return operations.Receipt(got), err
 }
 
 // accept takes n webhooks in.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/siemrelay/siemrelay/internal/admin"
+	"github.com/siemrelay/siemrelay/internal/deadletter"
 	"github.com/siemrelay/siemrelay/internal/ledger"
 )
 
@@ -50,12 +51,16 @@ func (d *Desk) Status(context.Context) (admin.Status, error) {
 	for _, e := range entries {
 		s.Outputs = append(s.Outputs, d.withOldest(admin.OutputStatus{Name: e.Output, State: admin.StateStopped, Ledger: books(e)}, e, now))
 	}
-	rejected, err := d.o.Rejects.List(admin.MaxPage, 0)
-	if err != nil {
-		s.Problems = append(s.Problems, "The rejected bodies can't be read: "+err.Error()+".")
-	}
-	s.Rejected = len(rejected)
 	s.Problems = append(s.Problems, d.problems(s, now)...)
+	rejects, err := d.rejects()
+	if err == nil {
+		var list []deadletter.Rejected
+		list, err = rejects.List(admin.MaxPage, 0)
+		s.Rejected = len(list)
+	}
+	if err != nil {
+		s.Problems = append(s.Problems, fmt.Sprintf("Rejected bodies: %v.", err))
+	}
 	return s, nil
 }
 
