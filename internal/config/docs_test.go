@@ -12,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/siemrelay/siemrelay/internal/config"
+	"github.com/siemrelay/siemrelay/internal/relay"
 	"github.com/siemrelay/siemrelay/normalize"
 	"github.com/siemrelay/siemrelay/outputs/file"
 )
@@ -25,6 +26,10 @@ const (
 func shipped(m *machine) config.Options {
 	o := m.options()
 	o.Formats = normalize.Formats()
+	o.CheckFilter = func(text string) error {
+		_, err := relay.ParseFilter(text)
+		return err
+	}
 	o.Types = []config.OutputType{{
 		Name:          "file",
 		Settings:      func() any { c := file.Default(); return &c },
@@ -157,6 +162,34 @@ func TestReferencePage(t *testing.T) {
 		text = before + begin + content + end + after
 	}
 	golden(t, page, text)
+}
+
+// TestFiltersOfThePage checks each expression in its table of examples.
+func TestFiltersOfThePage(t *testing.T) {
+	_, table, found := strings.Cut(read(t, page), "| `when` | lets pass |\n|---|---|\n")
+	table, _, closed := strings.Cut(table, "\n\n")
+	if !found || !closed {
+		t.Fatal("no table of filters")
+	}
+	check := shipped(newMachine(t)).CheckFilter
+	for row := range strings.SplitSeq(table, "\n") {
+		text, _, found := strings.Cut(strings.TrimPrefix(row, "| `"), "` |")
+		if err := check(text); err != nil || !found {
+			t.Errorf("%s: %v", row, err)
+		}
+	}
+}
+
+// TestCompaniesOfThePage reads its example.
+func TestCompaniesOfThePage(t *testing.T) {
+	_, example, found := strings.Cut(read(t, page), "```yaml\ncompanies:")
+	example, _, closed := strings.Cut(example, "```")
+	if !found || !closed {
+		t.Fatal("no example")
+	}
+	if got := mustLoad(t, newMachine(t), minimal+"companies:"+example); len(got.Companies) != 2 || got.Companies["123"].Namespace != "acme" {
+		t.Errorf("got %v", got.Companies)
+	}
 }
 
 func TestEveryKeyIsDescribed(t *testing.T) {
