@@ -24,16 +24,15 @@ type Access struct {
 	Token   string
 }
 
-// NewToken makes a token: 32 random bytes in hex.
-func NewToken() string {
+// newToken makes a token: 32 random bytes in hex.
+func newToken() string {
 	b := make([]byte, 32)
 	_, _ = rand.Read(b) // it never fails (crypto/rand)
 	return hex.EncodeToString(b)
 }
 
-// WriteAccess writes the two files into dir, mode 0600, each in one step. The
-// process that has the spool's lock calls it.
-func WriteAccess(dir string, a Access) error {
+// writeAccess writes the two files into dir, mode 0600, each in one step.
+func writeAccess(dir string, a Access) error {
 	if err := replace(filepath.Join(dir, AddressFile), a.Address+"\n"); err != nil {
 		return err
 	}
@@ -61,7 +60,7 @@ func replace(path, text string) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// ReadAccess reads what WriteAccess wrote. The error is fs.ErrNotExist where no
+// ReadAccess reads what a running Server wrote. The error is fs.ErrNotExist where no
 // process has written anything, or it has stopped well.
 func ReadAccess(dir string) (Access, error) {
 	token, err := os.ReadFile(filepath.Join(dir, TokenFile))
@@ -75,8 +74,8 @@ func ReadAccess(dir string) (Access, error) {
 	return Access{strings.TrimSpace(string(address)), strings.TrimSpace(string(token))}, nil
 }
 
-// RemoveAccess takes the files away: nobody listens there any more.
-func RemoveAccess(dir string) error {
+// removeAccess takes the files away: nobody listens there any more.
+func removeAccess(dir string) error {
 	var errs []error
 	for _, name := range []string{TokenFile, AddressFile} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -38,12 +38,18 @@ type Options struct {
 	Logger   *slog.Logger
 	// Operations are behind the API; nil: there is none.
 	Operations Operations
-	// Token opens the API, see WriteAccess. Empty: it opens for nobody.
-	Token string
+	// AccessDir is the spool's folder, whose lock the process has. While the server
+	// runs, the files that ReadAccess reads are there.
+	AccessDir string
 }
 
 // Server is the admin listener.
-type Server struct{ http *http.Server }
+type Server struct {
+	http      *http.Server
+	log       *slog.Logger
+	accessDir string // empty: there is no API
+	token     string
+}
 
 // New makes a server; it listens to nothing yet.
 func New(o Options) *Server {
@@ -61,10 +67,12 @@ func New(o Options) *Server {
 	mux.Handle("GET "+MetricsPath, promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelError),
 	}))
+	s := &Server{log: o.Logger}
 	if o.Operations != nil {
-		mux.Handle(apiPrefix, (&api{o.Operations, o.Token, o.Logger}).handler())
+		s.accessDir, s.token = o.AccessDir, newToken()
+		mux.Handle(apiPrefix, (&api{o.Operations, s.token, o.Logger}).handler())
 	}
-	return &Server{&http.Server{
+	s.http = &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
@@ -72,7 +80,8 @@ func New(o Options) *Server {
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
-	}}
+	}
+	return s
 }
 
 func say(w http.ResponseWriter, status int, text string) {
@@ -84,6 +93,12 @@ func say(w http.ResponseWriter, status int, text string) {
 
 // Serve answers requests on ln until Shutdown, then returns nil.
 func (s *Server) Serve(ln net.Listener) error {
+	if s.accessDir != "" {
+		// A full disk must not end a process that would recover from it.
+		if err := writeAccess(s.accessDir, Access{ln.Addr().String(), s.token}); err != nil {
+			s.log.Error("commands can't reach this process until its next start", "error", err)
+		}
+	}
 	if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve admin requests: %w", err)
 	}
@@ -92,10 +107,14 @@ func (s *Server) Serve(ln net.Listener) error {
 
 // Shutdown stops the server, at the latest when ctx is done.
 func (s *Server) Shutdown(ctx context.Context) error {
-	if err := s.http.Shutdown(ctx); err != nil {
-		return errors.Join(err, s.http.Close())
+	var errs []error
+	if s.accessDir != "" {
+		errs = append(errs, removeAccess(s.accessDir))
 	}
-	return nil
+	if err := s.http.Shutdown(ctx); err != nil {
+		errs = append(errs, err, s.http.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Check asks the admin listener at address (host:port) whether the process is

@@ -16,7 +16,7 @@ import (
 
 // Paths of the API. Listings and single things are GET, what changes something is
 // POST with a JSON body; answers are JSON. StatusPath is open to everybody who can
-// reach the listener, the others need the token of WriteAccess.
+// reach the listener, the others need the token of ReadAccess.
 const (
 	StatusPath        = "/api/v1/status"
 	LettersPath       = "/api/v1/deadletters" // and /ID

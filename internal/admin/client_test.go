@@ -59,9 +59,8 @@ func calls() map[string]func(context.Context, admin.Operations) (any, error) {
 // it answers: results and errors alike.
 func TestClientIsTheSameAsACall(t *testing.T) {
 	direct, remote := admintest.NewFake(), admintest.NewFake()
-	client := admin.NewClient(admin.Access{
-		Address: serve(t, admin.Options{Operations: remote, Token: token}), Token: token,
-	})
+	_, access := serveAPI(t, remote)
+	client := admin.NewClient(access)
 	failures := []error{nil, errors.New("disk failed")}
 	for _, code := range []admin.Code{admin.Invalid, admin.Denied, admin.NotFound, admin.Conflict, admin.Unavailable} {
 		failures = append(failures, admin.Errorf(code, "because of <%s>", code))
@@ -100,7 +99,7 @@ func TestClientTellsWhoDoesNotAnswer(t *testing.T) {
 		"no code": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"error":"x"}`, http.StatusBadRequest) },
 	} {
 		other := httptest.NewServer(h)
-		_, err := admin.NewClient(admin.Access{Address: other.Listener.Addr().String(), Token: token}).Status(t.Context())
+		_, err := admin.NewClient(admin.Access{Address: other.Listener.Addr().String(), Token: "0123"}).Status(t.Context())
 		if !errors.Is(err, admin.ErrNoAnswer) {
 			t.Errorf("%s: %v, want ErrNoAnswer", name, err)
 		}

@@ -16,7 +16,21 @@ import (
 	"github.com/siemrelay/siemrelay/internal/admin/admintest"
 )
 
-const token = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+// serveAPI runs a server with these operations and returns its address and what
+// it lets a client in with.
+func serveAPI(t *testing.T, fake *admintest.Fake) (address string, access admin.Access) {
+	t.Helper()
+	dir := t.TempDir()
+	address = serve(t, admin.Options{Operations: fake, AccessDir: dir})
+	// An answer comes after the files are there.
+	(request{method: http.MethodGet, path: admin.StatusPath}).send(t, address)
+	fake.Calls() // forget it
+	access, err := admin.ReadAccess(dir)
+	if err != nil || access.Address != address {
+		t.Fatalf("read access: %v %v, want the address %s", access.Address, err, address)
+	}
+	return address, access
+}
 
 // request is one request to the API; what is empty is as it should be.
 type request struct {
@@ -51,7 +65,8 @@ func (q request) send(t *testing.T, address string) (*http.Response, string) {
 
 func TestWhoMayDoWhat(t *testing.T) {
 	fake := admintest.NewFake()
-	address := serve(t, admin.Options{Operations: fake, Token: token})
+	address, access := serveAPI(t, fake)
+	token := access.Token
 	bearer, drop, js := "Bearer "+token, "/api/v1/deadletters/drop", "application/json"
 	all := `{"all":true}`
 	for name, q := range map[string]request{
@@ -97,17 +112,21 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 }
 
-func TestNoTokenOpensNothing(t *testing.T) {
-	address := serve(t, admin.Options{Operations: admintest.NewFake()})
+// Where the files could not be written, the token opens to nobody, and the rest works.
+func TestWithoutAFolderForTheToken(t *testing.T) {
+	address := serve(t, admin.Options{Operations: admintest.NewFake(), AccessDir: filepath.Join(t.TempDir(), "gone")})
 	for _, tok := range []string{"", "Bearer ", "Bearer"} {
 		if resp, _ := (request{method: "GET", path: "/api/v1/deadletters", token: tok}).send(t, address); resp.StatusCode != http.StatusUnauthorized {
 			t.Errorf("token %q: status %d, want 401", tok, resp.StatusCode)
 		}
 	}
+	if resp, _ := (request{method: "GET", path: "/api/v1/status"}).send(t, address); resp.StatusCode != http.StatusOK {
+		t.Errorf("status %d, want 200", resp.StatusCode)
+	}
 }
 
 func TestWithoutOperationsThereIsNoAPI(t *testing.T) {
-	address := serve(t, admin.Options{Token: token})
+	address := serve(t, admin.Options{AccessDir: t.TempDir()})
 	if resp, _ := (request{method: "GET", path: "/api/v1/status"}).send(t, address); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("status %d, want 404", resp.StatusCode)
 	}
@@ -115,7 +134,8 @@ func TestWithoutOperationsThereIsNoAPI(t *testing.T) {
 
 func TestWrongRequests(t *testing.T) {
 	fake := admintest.NewFake()
-	address := serve(t, admin.Options{Operations: fake, Token: token})
+	address, access := serveAPI(t, fake)
+	token := access.Token
 	get := func(path string, want int, text string) request {
 		return request{method: "GET", path: path, want: want, body: "", content: text}
 	}
@@ -176,7 +196,7 @@ func checkRefusal(t *testing.T, q request, address, text string) {
 
 func TestStatusOfEveryError(t *testing.T) {
 	fake := admintest.NewFake()
-	address := serve(t, admin.Options{Operations: fake, Token: token})
+	address, _ := serveAPI(t, fake)
 	for code, want := range map[admin.Code]int{
 		admin.Invalid: 400, admin.Denied: 403, admin.NotFound: 404, admin.Conflict: 409, admin.Unavailable: 503, admin.Internal: 500,
 	} {
@@ -195,39 +215,34 @@ func TestStatusOfEveryError(t *testing.T) {
 func TestAccessFiles(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := admin.ReadAccess(dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("read before anything was written: %v, want ErrNotExist", err)
+		t.Errorf("read before anything runs: %v, want ErrNotExist", err)
 	}
-	if a, b := admin.NewToken(), admin.NewToken(); a == b || len(a) != 64 {
-		t.Errorf("tokens %q and %q, want different ones of 64 digits", a, b)
-	}
-	want := admin.Access{Address: "127.0.0.1:9464", Token: admin.NewToken()}
-	for range 2 { // the second replaces the first
-		if err := admin.WriteAccess(dir, want); err != nil {
+	var last string
+	for range 2 { // the second replaces what a killed one has left
+		t.Run("running", func(t *testing.T) {
+			address := serve(t, admin.Options{Operations: admintest.NewFake(), AccessDir: dir})
+			(request{method: "GET", path: "/api/v1/status"}).send(t, address)
+			got, err := admin.ReadAccess(dir)
+			if err != nil || got.Address != address || len(got.Token) != 64 || got.Token == last {
+				t.Errorf("read %v, %v, want %s and a new token of 64 digits", got, err, address)
+			}
+			last = got.Token
+			entries, err := os.ReadDir(dir)
+			if err != nil || len(entries) != 2 {
+				t.Errorf("files %v %v, want two", entries, err)
+			}
+			for _, name := range []string{admin.TokenFile, admin.AddressFile} {
+				info, err := os.Stat(filepath.Join(dir, name))
+				if err != nil || info.Mode().Perm() != 0o600 {
+					t.Errorf("%s: %v %v, want mode 0600", name, info, err)
+				}
+			}
+		})
+		if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+			t.Errorf("left behind after a stop: %v", entries)
+		}
+		if err := os.WriteFile(filepath.Join(dir, admin.TokenFile), []byte("old\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if got, err := admin.ReadAccess(dir); err != nil || got != want {
-		t.Errorf("read %v, %v, want %v", got, err, want)
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 2 {
-		t.Errorf("files %v %v, want two", entries, err)
-	}
-	for _, name := range []string{admin.TokenFile, admin.AddressFile} {
-		info, err := os.Stat(filepath.Join(dir, name))
-		if err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v %v, want mode 0600", name, info, err)
-		}
-	}
-	for range 2 { // removing what is gone is no error
-		if err := admin.RemoveAccess(dir); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
-		t.Errorf("left behind: %v", entries)
-	}
-	if err := admin.WriteAccess(filepath.Join(dir, "gone"), want); err == nil {
-		t.Error("write into a folder that is not there: no error")
 	}
 }

@@ -119,7 +119,7 @@ func (d *Desk) output(name string) (Output, bool) {
 	return Output{}, false
 }
 
-// entry returns the ledger of an output that the stores know.
+// entry returns the ledger of an output that the stores know, or of a configured one.
 func (d *Desk) entry(name string) (ledger.Entry, error) {
 	if name == "" {
 		return ledger.Entry{}, admin.Errorf(admin.Invalid, "output is missing: the name of an output")
@@ -130,6 +130,9 @@ func (d *Desk) entry(name string) (ledger.Entry, error) {
 			return e, nil
 		}
 		known += ", " + e.Output
+	}
+	if _, ok := d.output(name); ok { // it has not run yet
+		return ledger.Entry{Output: name}, nil
 	}
 	if known == "" {
 		known = ", none"

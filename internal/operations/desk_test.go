@@ -109,6 +109,9 @@ func TestStatusOfANewOutput(t *testing.T) {
 	if err != nil || s.Outputs[2].Name != "new" || !s.Outputs[2].Configured || s.Outputs[2].Ledger != (admin.Ledger{}) {
 		t.Errorf("%v: %+v, want new with an empty ledger", err, s.Outputs)
 	}
+	if got, err := operations.New(o).Replay(t.Context(), admin.ReplayRequest{Output: "new", Since: r.now}); err != nil || got.Entries != 0 {
+		t.Errorf("replay: %v %+v, want nothing to replay", err, got)
+	}
 }
 
 func TestRejected(t *testing.T) {
