@@ -40,7 +40,7 @@ var (
 
 // quickCheckSize is how large a database may be, in bytes, for its structure to be
 // checked at each start.
-const quickCheckSize = 8 << 20
+const quickCheckSize = 32 << 20
 
 // layout is one kind of database.
 type layout struct {

@@ -2,18 +2,26 @@ package deadletter_test
 
 import (
 	"bytes"
+	stdsql "database/sql"
+	"flag"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/siemrelay/siemrelay/internal/deadletter"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", modelChecks); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const name = "deadletters.db"
 
@@ -79,11 +87,23 @@ func sequences(t testing.TB, s *deadletter.Store, sel deadletter.Selection) []ui
 	return found
 }
 
+// scratch is a directory in memory where there is one: the models make thousands of
+// commits, and no power cut is simulated that could tell the difference.
+func scratch(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "deadletter-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 // crashed copies the files as they are on disk, which is what a kill -9 leaves, and
 // returns the directory of the copy.
 func crashed(t testing.TB, dir string) string {
 	t.Helper()
-	to := t.TempDir()
+	to := scratch(t)
 	for _, file := range []string{name, name + "-wal"} {
 		data, err := os.ReadFile(filepath.Join(dir, file))
 		if os.IsNotExist(err) {
@@ -103,4 +123,35 @@ func crashed(t testing.TB, dir string) string {
 func logTo() (*slog.Logger, *bytes.Buffer) {
 	var b bytes.Buffer
 	return slog.New(slog.NewTextHandler(&b, nil)), &b
+}
+
+// sql changes the database behind the store's back, while it is closed.
+func sql(t testing.TB, dir, statement string) {
+	t.Helper()
+	db, err := stdsql.Open("sqlite", filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// metric returns a metric's value; where it has a label, that of the given value.
+func metric(t testing.TB, reg *prometheus.Registry, name string, label ...string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name && (len(label) == 0 || m.GetLabel()[0].GetValue() == label[0]) {
+				return m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			}
+		}
+	}
+	t.Fatalf("there is no metric %s %v", name, label)
+	return 0
 }
