@@ -27,6 +27,7 @@ const (
 	ReplayPath        = "/api/v1/replay"
 	CancelPath        = "/api/v1/replay/cancel"
 	ForgetPath        = "/api/v1/outputs/forget"
+	PingPath          = "/api/v1/ping" // {} at once, with the token
 
 	apiPrefix = "/api/"
 )
@@ -48,6 +49,7 @@ func (a *api) handler() http.Handler {
 	mux := http.NewServeMux()
 	on := func(path, method string, h http.HandlerFunc) { mux.HandleFunc(path, a.only(method, h)) }
 
+	on(PingPath, http.MethodGet, get(a, func(context.Context, *http.Request) (struct{}, error) { return struct{}{}, nil }))
 	on(StatusPath, http.MethodGet, get(a, func(ctx context.Context, _ *http.Request) (Status, error) {
 		return a.ops.Status(ctx)
 	}))

@@ -41,6 +41,13 @@ func NewClient(a Access) *Client {
 	}}
 }
 
+// Ping returns nil if the process that the access is for answers. It asks for no
+// work, so that the answer comes at once also while there is much to do.
+func (c *Client) Ping(ctx context.Context) error {
+	_, err := ask[struct{}](ctx, c, PingPath)
+	return err
+}
+
 // Status implements Operations.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	return ask[Status](ctx, c, StatusPath)

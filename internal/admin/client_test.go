@@ -83,6 +83,19 @@ func TestClientIsTheSameAsACall(t *testing.T) {
 	}
 }
 
+func TestPing(t *testing.T) {
+	fake := admintest.NewFake()
+	_, access := serveAPI(t, fake)
+	fake.Err = errors.New("disk failed")
+	if err := admin.NewClient(access).Ping(t.Context()); err != nil || len(fake.Calls()) > 0 {
+		t.Errorf("ping: %v, want nil without asking for anything", err)
+	}
+	access.Token = "another"
+	if err := admin.NewClient(access).Ping(t.Context()); admin.CodeOf(err) != admin.Denied {
+		t.Errorf("ping with another token: %v, want it denied", err)
+	}
+}
+
 func TestClientTellsWhoDoesNotAnswer(t *testing.T) {
 	// A proxy must never see the token.
 	t.Setenv("HTTP_PROXY", "http://192.0.2.1:1")
