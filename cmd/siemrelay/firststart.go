@@ -40,17 +40,24 @@ type firstStart struct {
 // startWithoutConfig returns a configuration that runs on this machine alone,
 // with a certificate and a password of its own, and keeps all under dataDir.
 func startWithoutConfig(o config.Options) (*config.Config, *firstStart, error) {
-	cfg := config.Default()
+	cfg := unconfigured()
 	first, err := selfMade(cfg, dataDir, o)
 	if err != nil {
 		return nil, nil, err
 	}
+	return cfg, first, nil
+}
+
+// unconfigured returns what holds without a configuration, but for the certificate
+// and the login. It makes nothing.
+func unconfigured() *config.Config {
+	cfg := config.Default()
 	cfg.Receiver.Listen = loopbackDoor
 	cfg.Spool.Dir = filepath.Join(dataDir, "spool")
 	out := config.DefaultOutput("events", outputTypes()[0].OutputType)
 	out.Settings.(*file.Config).Path = filepath.Join(dataDir, "events.ndjson")
 	cfg.Outputs = []config.Output{out}
-	return cfg, first, nil
+	return cfg
 }
 
 // selfMade gives cfg the certificate and the login in dir, made there if missing.

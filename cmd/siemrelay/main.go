@@ -107,6 +107,7 @@ Exit codes: 0 done, 1 failure, 64 wrong usage, 69 something is unavailable,
 		newServe(std), newDemo(std), newValidate(std), newConvert(std),
 		newSend(std), newHealth(), newVersion(std),
 	)
+	root.AddCommand(operating(std, openDesk(std))...)
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" { // by itself it takes an unknown shell for a call for help

@@ -36,6 +36,9 @@ var update = flag.Bool("update", false, "write what the scripts' cmp commands fi
 //	secret FILE OTHER...          the one line of FILE must be in none of the others
 //	mode FILE OCTAL               the file's permissions
 //	empty FOLDER                  there must be nothing in it
+//	until REGEXP siemrelay ARG... run it until its output matches
+//	post FILE STATUS              send a body to the last $DOOR; the answer must have the status
+//	refuse DIR OUTPUT N ERROR     the next N events of an output become dead letters, in a stopped spool
 //
 // The condition [free:ADDRESS] holds when nobody listens there.
 func TestScripts(t *testing.T) {
@@ -59,6 +62,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "start": start, "serving": serving, "terminate": terminate, "await": await,
 			"records": countRecords, "secret": secret, "mode": mode, "empty": empty,
+			"until": until, "post": post, "refuse": refuse,
 		},
 	})
 }

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/siemrelay/siemrelay/internal/admin"
+)
+
+func newReplay(std streams, open opener) *cobra.Command {
+	r := &replaying{operator: operator{std: std, open: open}}
+	r.since.now, r.until.now = wallClock, wallClock
+	cmd := r.command(&cobra.Command{
+		Use:   "replay --output NAME (--since TIME [--until TIME] | --cancel)",
+		Short: "Normalise the events of a time again and deliver them to an output again",
+		Long: `Enters the events that were accepted in a time again at one output: each is
+normalised again from its raw body, with the mapping of now, and delivered again
+with the same event.id. It goes as far back as the spool still has events
+(spool.retention), and not beyond what the output has come to yet.
+
+There is one replay for an output at a time. A stopped siemrelay begins it when it
+runs again. --cancel drops what is left of one, after asking.
+
+  siemrelay replay --output kibana --since 2026-06-19 --until 2026-06-20 --dry-run
+  siemrelay replay --output kibana --since 24h --wait
+  siemrelay replay --output kibana --cancel
+
+A TIME is ` + whenForm + `.`,
+	}, r.run)
+	f := cmd.Flags()
+	f.StringVar(&r.output, "output", "", "`NAME` of the output")
+	f.Var(&r.since, "since", "from this `TIME` on")
+	f.Var(&r.until, "until", "before this `TIME` (default: now)")
+	f.BoolVar(&r.cancel, "cancel", false, "drop what is left of a replay")
+	f.BoolVar(&r.wait, "wait", false, "wait until it is done, with progress on a terminal")
+	r.dryRunFlag(cmd)
+	r.yesFlag(cmd)
+	return cmd
+}
+
+type replaying struct {
+	operator
+	output       string
+	since, until whenFlag
+	cancel, wait bool
+}
+
+func (r *replaying) check() error {
+	given := !r.since.at.IsZero() || !r.until.at.IsZero()
+	switch {
+	case r.output == "":
+		return admin.Errorf(admin.Invalid, "--output is missing: the name of the output to deliver to again")
+	case r.cancel && (given || r.wait):
+		return admin.Errorf(admin.Invalid, "--cancel goes with --output only")
+	case !r.cancel && r.since.at.IsZero():
+		return admin.Errorf(admin.Invalid, "--since is missing: from when on to deliver again")
+	case r.wait && r.dryRun:
+		return admin.Errorf(admin.Invalid, "--wait and --dry-run don't go together")
+	}
+	return nil
+}
+
+func (r *replaying) run(ctx context.Context, d *desk, _ []string) error {
+	if err := r.check(); err != nil {
+		return err
+	}
+	if r.cancel {
+		return r.stop(ctx, d)
+	}
+	if r.wait && !d.running {
+		return errors.New("--wait: siemrelay is not running, nothing would be delivered")
+	}
+	result, err := d.Replay(ctx, admin.ReplayRequest{Output: r.output, Since: r.since.at, Until: r.until.at, DryRun: r.dryRun})
+	if err != nil {
+		return err
+	}
+	if err := r.say(result, func(out *os.File) { fmt.Fprintln(out, replaySentence(result, d.running)) }); err != nil {
+		return err
+	}
+	if r.wait && result.Entries > 0 {
+		return r.follow(ctx, d, result.Entries)
+	}
+	return nil
+}
+
+func replaySentence(r admin.ReplayResult, running bool) string {
+	switch events := count(r.Entries, "event"); {
+	case r.Entries == 0:
+		return fmt.Sprintf("The spool has no events of that time that output %s has come to.", r.Output)
+	case r.DryRun:
+		return fmt.Sprintf("%s, the first of %s, would be delivered to %s again; nothing was done.", events, stamp(r.First), r.Output)
+	case !running:
+		return fmt.Sprintf("%s, the first of %s, will be delivered to %s again when siemrelay runs.", events, stamp(r.First), r.Output)
+	default:
+		return fmt.Sprintf("%s, the first of %s, are being delivered to %s again.", events, stamp(r.First), r.Output)
+	}
+}
+
+func (r *replaying) stop(ctx context.Context, d *desk) error {
+	return giveUp(&r.operator, giving[admin.CancelResult]{
+		do: func(dryRun bool) (admin.CancelResult, error) {
+			return d.CancelReplay(ctx, admin.OutputRequest{Output: r.output, DryRun: dryRun})
+		},
+		nothing: func(c admin.CancelResult) bool { return c.Dropped == 0 },
+		would: func(c admin.CancelResult) string {
+			if c.Dropped == 0 {
+				return fmt.Sprintf("There is nothing left of a replay to %s.", c.Output)
+			}
+			return fmt.Sprintf("%s of the replay to %s would be dropped.", count(c.Dropped, "event"), c.Output)
+		},
+		did: func(c admin.CancelResult) string {
+			return fmt.Sprintf("%s of the replay to %s dropped.", count(c.Dropped, "event"), c.Output)
+		},
+	})
+}
+
+// followEvery is how often the progress is asked for.
+const followEvery = 500 * time.Millisecond
+
+// follow waits until the replay is settled. That ctx ends does not end the replay.
+func (r *replaying) follow(ctx context.Context, d *desk, entries uint64) error {
+	show := isTerminal(r.std.err)
+	for {
+		s, err := d.Status(ctx)
+		if err != nil {
+			return fmt.Errorf("follow the replay, which goes on: %w", err)
+		}
+		left := uint64(0)
+		for _, o := range s.Outputs {
+			if o.Name == r.output {
+				left = o.Replaying
+			}
+		}
+		if show {
+			fmt.Fprintf(r.std.err, "\r\x1b[K%s", progress(entries-min(left, entries), entries))
+		}
+		if left == 0 {
+			if show {
+				fmt.Fprintln(r.std.err)
+			}
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("follow the replay, which goes on: %w", ctx.Err())
+		case <-time.After(followEvery):
+		}
+	}
+}
+
+// progress is a bar with numbers: [#####.....] 500 of 1000.
+func progress(done, all uint64) string {
+	const width = 30
+	filled := int(done * width / max(all, 1))
+	bar := make([]byte, width)
+	for i := range bar {
+		bar[i] = '.'
+		if i < filled {
+			bar[i] = '#'
+		}
+	}
+	return fmt.Sprintf("[%s] %d of %d", bar, done, all)
+}
