@@ -42,6 +42,9 @@ var (
 // checked at each start.
 const quickCheckSize = 32 << 20
 
+// suspectSuffix marks a database in which damage was met.
+const suspectSuffix = ".suspect"
+
 // layout is one kind of database.
 type layout struct {
 	applicationID int
@@ -106,17 +109,33 @@ func (d *database) open(l layout, load func(*sql.Tx) error) (err error) {
 			err = errors.Join(err, d.db.Close())
 		}
 	}()
-	return d.update(func(tx *sql.Tx) error {
+	check := ""
+	if _, err := os.Lstat(d.path + suspectSuffix); err == nil {
+		check = "PRAGMA integrity_check(1)"
+	} else if size <= quickCheckSize {
+		check = "PRAGMA quick_check(1)"
+	}
+	err = d.update(func(tx *sql.Tx) error {
 		if err := prepare(tx, l); err != nil {
 			return err
 		}
-		if size <= quickCheckSize {
-			if err := quickCheck(tx); err != nil {
-				return err
-			}
+		if err := sound(tx, check); err != nil {
+			return err
 		}
 		return load(tx)
 	})
+	if err == nil {
+		os.Remove(d.path + suspectSuffix) //nolint:errcheck // the next start checks in vain
+	}
+	return err
+}
+
+// suspect has the next start check everything, however large the file is: damage that
+// was met once must not hold up an output for ever.
+func (d *database) suspect() {
+	if err := os.WriteFile(d.path+suspectSuffix, nil, 0o600); err != nil {
+		d.log.Warn("damage could not be noted; the next start may not see it", "file", d.path, "err", err)
+	}
 }
 
 // create makes the file if it isn't there, readable by nobody else. SQLite gives its
@@ -127,16 +146,31 @@ func (d *database) create() (size int64, err error) {
 	switch {
 	case err == nil && !info.Mode().IsRegular():
 		return 0, fmt.Errorf("%w: not a regular file", ErrIO)
+	case err == nil && info.Size() == 0 && d.hasLog():
+		return 0, d.orphaned()
 	case err == nil:
 		return info.Size(), nil
 	case !errors.Is(err, os.ErrNotExist):
 		return 0, fmt.Errorf("%w: %w", ErrIO, err)
+	case d.hasLog():
+		return 0, d.orphaned()
 	}
 	f, err := os.OpenFile(d.path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrIO, err)
 	}
 	return 0, errors.Join(f.Close(), syncDir(d.path))
+}
+
+// hasLog tells whether there is a write-ahead log. SQLite would delete one whose
+// database is empty or gone, and what is in it.
+func (d *database) hasLog() bool {
+	info, err := os.Stat(d.path + "-wal")
+	return err == nil && info.Size() > 0
+}
+
+func (d *database) orphaned() error {
+	return fmt.Errorf("%w: it is empty, but its log is not", ErrDamaged)
 }
 
 // dsn locks the file for as long as it is open: counts are kept in memory, so that
@@ -170,9 +204,13 @@ func prepare(tx *sql.Tx, l layout) error {
 	return nil
 }
 
-func quickCheck(tx *sql.Tx) error {
-	var found string
-	if err := tx.QueryRowContext(context.Background(), "PRAGMA quick_check(1)").Scan(&found); err != nil {
+// sound runs one of SQLite's checks, or none if check is empty.
+func sound(tx *sql.Tx, check string) error {
+	if check == "" {
+		return nil
+	}
+	found := ""
+	if err := tx.QueryRowContext(context.Background(), check).Scan(&found); err != nil {
 		return err
 	}
 	if found != "ok" {
@@ -186,6 +224,14 @@ func (d *database) update(f func(*sql.Tx) error) error {
 	if d.closed {
 		return ErrClosed
 	}
+	err := d.transact(f)
+	if errors.Is(err, ErrDamaged) {
+		d.suspect()
+	}
+	return err
+}
+
+func (d *database) transact(f func(*sql.Tx) error) error {
 	tx, err := d.db.BeginTx(context.Background(), nil)
 	if err != nil {
 		return classify(err)

@@ -186,9 +186,7 @@ func (m *machine) resend(t *rapid.T) {
 	dies := cut(t, 2)
 	defer q.Rewind()
 
-	want := slices.SortedFunc(maps.Keys(o.letters), func(a, b key) int {
-		return cmpKey(a, b)
-	})
+	want := slices.SortedFunc(maps.Keys(o.letters), cmpKey)
 	want = slices.DeleteFunc(want, func(k key) bool { return o.letters[k] != "queued" })
 	var put []deadletter.Letter
 	var outcome deadletter.Outcome

@@ -144,11 +144,19 @@ func (s *Store) List(sel Selection, limit int, after int64) ([]Letter, error) {
 func (s *Store) Get(id int64) (l Letter, err error) {
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
+	var damage error // of this body alone
 	err = s.db.update(func(tx *sql.Tx) (err error) {
 		l, err = scanWithBody(tx.QueryRowContext(context.Background(),
 			selectWithBody+` WHERE letters.id = ? AND letters.id NOT IN (SELECT value FROM json_each(?))`, id, jsonArray(s.unsettledIDs())))
+		if errors.Is(err, ErrDamaged) {
+			damage = err
+			return nil
+		}
 		return err
 	})
+	if err == nil {
+		err = damage
+	}
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
 	}

@@ -182,7 +182,7 @@ func TestFullNeverHoldsUpTheQueue(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	o.MaxSize = used
+	o.MaxSize = used - 1 // it was lowered
 	s = open(t, o)
 	if _, err := s.Requeue(deadletter.Selection{All: true}); err != nil {
 		t.Fatal(err)
