@@ -1,176 +1,252 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/siemrelay/siemrelay/normalize"
 	"github.com/siemrelay/siemrelay/outputs"
 )
 
-// batch is the events in hand. The bodies lie in one buffer, which the next batch
-// uses again; the texts of all messages are one string.
+// batch is the events in hand. Encoded and raw bodies lie in one buffer each, which
+// the next batch uses again; the texts of all messages are one string.
 type batch struct {
-	msgs   []outputs.Message
-	bodies []byte
-	texts  []byte
+	msgs    []outputs.Message
+	entries []entry // by the index that a message had when it was added
+	at      []int   // those indexes
+	bodies  []byte
+	raws    []byte
+	texts   []byte
+	beyond  room // how far the batch may grow after it was gathered, see probe
 }
 
-// keepTexts is how many bytes of texts are kept between batches.
-const keepTexts = 1 << 20
+// entry is what the relay knows about a message.
+type entry struct {
+	lane  *lane
+	pass  uint64
+	raw   []byte // the body as it was accepted
+	retry bool   // it may be a repeat of an earlier delivery
 
-// reset empties the batch, and gives back a buffer that is beyond keepBodies or keepTexts.
-func (b *batch) reset(keepBodies int) {
-	if cap(b.bodies) > keepBodies {
+	tries int       // how often it was sent
+	sent  time.Time // when first
+	blame blame
+}
+
+const (
+	// keepTexts is how many bytes of texts are kept between batches.
+	keepTexts = 1 << 20
+	// minRaws is the least that the limit of the raw bodies is: it is there for
+	// formats that leave most of a body out, and is not to make small batches.
+	minRaws = 8 << 20
+	// minBeyond is the least number of events that the batch may grow by after it was
+	// gathered; for their bytes minRaws is.
+	minBeyond = 100
+)
+
+// reset empties the batch, and gives back buffers that are larger than a batch needs.
+func (b *batch) reset(limit Batch) {
+	if cap(b.bodies) > 2*limit.MaxBytes {
 		b.bodies = nil
+	}
+	if cap(b.raws) > 2*limit.maxRaws() {
+		b.raws = nil
 	}
 	if cap(b.texts) > keepTexts {
 		b.texts = nil
 	}
-	b.msgs, b.bodies, b.texts = b.msgs[:0], b.bodies[:0], b.texts[:0]
+	if cap(b.msgs) > 2*limit.MaxEvents {
+		b.msgs, b.entries, b.at = nil, nil, nil
+	}
+	b.msgs, b.entries, b.at = b.msgs[:0], b.entries[:0], b.at[:0]
+	b.bodies, b.raws, b.texts = b.bodies[:0], b.raws[:0], b.texts[:0]
 }
 
-// next is the sequence that follows the batch.
-func (b *batch) next() uint64 { return b.msgs[len(b.msgs)-1].Sequence + 1 }
+func (b Batch) maxRaws() int { return max(b.MaxBytes, minRaws) }
+
+// from returns the messages from the index n on.
+func (b *batch) from(n int) part { return part{b.msgs[n:], b.at[n:]} }
 
 // texts lists the fields of a message that may alias the event it was made of.
 func texts(m *outputs.Message) [7]*string {
 	return [...]*string{&m.ID, &m.Key, &m.Kind, &m.Company, &m.Dataset, &m.EventKind, &m.Trigger}
 }
 
-// add adds the event whose body was appended to b.bodies from the offset start on.
-// Until seal only the lengths of the message's texts count.
-func (b *batch) add(e *normalize.Event, namespace string, start int) {
-	b.msgs = append(b.msgs, outputs.Message{
-		ID: e.ID, Key: e.Key, Kind: e.Kind, Company: e.Company, Namespace: namespace,
-		Dataset: e.Dataset, EventKind: e.EventKind, Trigger: e.Trigger,
-		Accepted: e.Accepted, Sequence: e.Sequence, SyslogSeverity: e.SyslogSeverity,
-		Body: b.bodies[start:len(b.bodies):len(b.bodies)],
-	})
-	for _, s := range texts(&b.msgs[len(b.msgs)-1]) {
+// add adds the event whose encoded body was appended to b.bodies from the offset
+// start on. Until seal only the lengths of the message's texts count.
+func (b *batch) add(l *lane, e *normalize.Event, m outputs.Message) {
+	m.ID, m.Key, m.Kind, m.Company = e.ID, e.Key, e.Kind, e.Company
+	m.Dataset, m.EventKind, m.Trigger = e.Dataset, e.EventKind, e.Trigger
+	m.Accepted, m.Sequence, m.SyslogSeverity = e.Accepted, e.Sequence, e.SyslogSeverity
+	for _, s := range texts(&m) {
 		b.texts = append(b.texts, *s...)
 	}
+	raw := len(b.raws)
+	b.raws = append(b.raws, l.raw.Body...)
+	b.at = append(b.at, len(b.msgs))
+	b.msgs = append(b.msgs, m)
+	b.entries = append(b.entries, entry{
+		lane: l, pass: l.pass, raw: b.raws[raw:len(b.raws):len(b.raws)],
+		retry: slices.Contains(l.raw.Tags, tagPossibleRetry),
+	})
 }
 
-// seal gives every message its own texts, once there are no more.
-func (b *batch) seal() {
+// seal gives every message from the index n on its own texts, once there are no more.
+func (b *batch) seal(n int) {
 	text := string(b.texts)
-	for i := range b.msgs {
+	b.texts = b.texts[:0]
+	for i := n; i < len(b.msgs); i++ {
 		for _, s := range texts(&b.msgs[i]) {
 			*s, text = text[:len(*s)], text[len(*s):]
 		}
 	}
 }
 
-// gather fills the batch. It waits for the first event without an end, and for
+// room is how far the batch may grow: to how many messages, bytes of encoded bodies,
+// and bytes of raw bodies. The message with the index start has room in any case.
+type room struct{ start, msgs, bodies, raws int }
+
+// room is the room for a batch more.
+func (b *batch) room(limit Batch) room {
+	return room{
+		start: len(b.msgs), msgs: len(b.msgs) + limit.MaxEvents,
+		bodies: len(b.bodies) + limit.MaxBytes, raws: len(b.raws) + limit.maxRaws(),
+	}
+}
+
+func (r room) full(b *batch) bool { return len(b.msgs) >= r.msgs }
+
+// fits tells whether a message that the buffers end with, and a raw body of the
+// given length, have room.
+func (r room) fits(b *batch, raw int) bool {
+	return len(b.msgs) <= r.start || len(b.bodies) <= r.bodies && len(b.raws)+raw <= r.raws
+}
+
+// gather begins a batch. It waits for the first event without an end, and for
 // others until Batch.MaxWait after the first. It reports false if ctx ended before
 // there was one.
 func (r *Relay) gather(ctx context.Context) bool {
+	b, limit := &r.batch, r.o.Batch
+	b.reset(limit)
+	l := r.choose(ctx)
+	if l == nil {
+		return false
+	}
+	n := r.fill(ctx, l, limit.MaxWait, b.room(limit))
+	limit.MaxEvents, limit.MaxBytes = max(limit.MaxEvents, minBeyond), max(limit.MaxBytes, minRaws)
+	b.beyond = b.room(limit)
+	return n > 0
+}
+
+// fill takes events of one lane until the batch is complete or one of the limits is
+// reached, and returns how many it took. Events that the filter leaves out take no room: of those a batch ends
+// when Batch.MaxEvents went by without another, or the wait is over.
+func (r *Relay) fill(ctx context.Context, l *lane, wait time.Duration, limits ...room) int {
 	b := &r.batch
-	b.reset(2 * r.o.Batch.MaxBytes)
+	start, total, filtered := len(b.msgs), 0, 0
 	var complete time.Time
-	for ctx.Err() == nil && len(b.msgs) < r.o.Batch.MaxEvents {
-		got, err := r.take()
-		if err != nil && len(b.msgs) > 0 || got == noRoom {
-			break
+	for ctx.Err() == nil && !slices.ContainsFunc(limits, func(r room) bool { return r.full(b) }) {
+		if !l.held && l.read() != nil {
+			break // choose tells of it, if it lasts
 		}
-		if err != nil {
-			why := reasonRead
-			if r.held {
-				why = reasonEncode
-			}
-			if !r.wait(ctx, why, err) {
-				return false
+		if !l.held {
+			if !r.more(ctx, l, complete) {
+				break
 			}
 			continue
 		}
-		r.settled()
-		if got == taken && len(b.msgs) == 1 {
-			complete = time.Now().Add(r.o.Batch.MaxWait)
-		}
-		if got == nothing && !r.more(ctx, complete) {
+		got := r.take(l, limits)
+		if got == noRoom {
 			break
 		}
-	}
-	b.seal()
-	return len(b.msgs) > 0
-}
-
-// more waits until there may be another event. It reports false when the batch, if
-// it has an event, is complete, or when ctx ends.
-func (r *Relay) more(ctx context.Context, complete time.Time) bool {
-	var timeout <-chan time.Time
-	if len(r.batch.msgs) > 0 {
-		left := time.Until(complete)
-		if left <= 0 {
-			return false
+		if total++; total == 1 {
+			complete = time.Now().Add(wait)
 		}
-		timer := time.NewTimer(left)
-		defer timer.Stop()
-		timeout = timer.C
+		if got == unwritable {
+			break
+		}
+		if got == leftOut {
+			filtered++
+			if filtered%r.o.Batch.MaxEvents == 0 && (len(b.msgs) == start || time.Now().After(complete)) {
+				break
+			}
+		}
 	}
-	select {
-	case <-r.o.Source.Ready():
-		return true
-	case <-timeout:
-		return false
-	case <-ctx.Done():
-		return false
-	}
+	b.seal(start)
+	return total
 }
 
 // got is what take came to.
 type got int
 
 const (
-	taken   got = iota
-	nothing     // the source has no event now
-	noRoom      // the next event does not fit into this batch
+	taken      got = iota
+	leftOut        // the event is not for this output
+	unwritable     // the event can't be encoded, and is a dead letter
+	noRoom         // the event does not fit into this batch, and is held
 )
 
-// take moves one event from the source into the batch. An event that could not be
-// moved, for lack of room or because of an error, is held for the next call.
-func (r *Relay) take() (got, error) {
-	if !r.held {
-		if err := r.read(); err != nil || !r.held {
-			return nothing, err
-		}
-	}
+// take moves the event that is held into the batch.
+func (r *Relay) take(l *lane, limits []room) got {
 	b := &r.batch
+	tight := func(r room) bool { return !r.fits(b, len(l.raw.Body)) }
+	if slices.ContainsFunc(limits, tight) {
+		return noRoom
+	}
+	if !r.matches(l) {
+		l.passed()
+		l.settled.Filtered++
+		return leftOut
+	}
 	start := len(b.bodies)
-	if err := r.encode(r.o.Mapping); err != nil {
-		r.trouble.note(reasonEncode, "event can't be written in full; it is sent in its minimal form", fmt.Errorf("event %s: %w", r.raw.ID, err))
-		if err := r.encode(nil); err != nil {
-			return nothing, fmt.Errorf("event %s: %w", r.raw.ID, err)
+	err := r.encode()
+	if err != nil {
+		r.trouble.note(reasonEncode, reasonEncode.text(), fmt.Errorf("event %s: %w", l.raw.ID, err))
+		if _ = r.normalise(nil, l.raw); r.encode() != nil {
+			r.unwritable(l, err)
+			l.passed()
+			return unwritable
 		}
 	}
-	if len(b.msgs) > 0 && len(b.bodies) > r.o.Batch.MaxBytes {
+	if slices.ContainsFunc(limits, tight) {
 		b.bodies = b.bodies[:start]
-		return noRoom, nil
+		return noRoom
 	}
-	b.add(&r.event, r.o.Namespace, start)
-	r.held = false
-	return taken, nil
+	b.add(l, &r.event, outputs.Message{
+		Namespace: cmp.Or(r.event.Namespace, r.o.Namespace), Body: b.bodies[start:len(b.bodies):len(b.bodies)],
+	})
+	l.passed()
+	return taken
 }
 
-// read holds the next event of the source, if there is one.
-func (r *Relay) read() (err error) {
-	defer caught("read the spool", &err)
-	r.raw, r.held, err = r.o.Source.Next()
-	if err != nil {
-		r.held = false
-		return fmt.Errorf("read the spool: %w", err)
+// matches normalises the event that is held and asks the filter.
+func (r *Relay) matches(l *lane) bool {
+	if err := r.normalise(r.o.Mapping, l.raw); err != nil {
+		r.trouble.note(reasonEncode, reasonEncode.text(), fmt.Errorf("event %s: %w", l.raw.ID, err))
+		_ = r.normalise(nil, l.raw)
 	}
+	matches, err := r.o.Filter.match(&r.event)
+	if err != nil {
+		r.meters.filterErrors.Inc()
+		r.trouble.note(reasonFilter, reasonFilter.text(), fmt.Errorf("event %s: %w", l.raw.ID, err))
+	}
+	return matches
+}
+
+// normalise makes r.event of raw. It should never panic; if it does, that event
+// alone must not hold up the others. Without a mapping the event is normalize's
+// minimal one, which carries the body and no more.
+func (r *Relay) normalise(m *normalize.Mapping, raw normalize.Raw) (err error) {
+	defer caught("normalise", &err)
+	m.Event(&r.event, raw)
 	return nil
 }
 
-// encode appends the event that is held to the batch's bodies. Neither step should
-// ever panic; if one does, that event alone must not hold up the others. Without a
-// mapping the event is normalize's minimal one, which carries the body and no more.
-func (r *Relay) encode(m *normalize.Mapping) (err error) {
+// encode appends r.event to the batch's bodies. It should never panic either.
+func (r *Relay) encode() (err error) {
 	defer caught("encode", &err)
-	m.Event(&r.event, r.raw)
 	r.batch.bodies = r.o.Encode(r.batch.bodies, &r.event)
 	return nil
 }

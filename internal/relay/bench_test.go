@@ -34,7 +34,8 @@ func (e *endless) Next() (normalize.Raw, bool, error) {
 }
 
 func (e *endless) Ready() <-chan struct{} { return nil }
-func (e *endless) Commit(uint64) error    { return nil }
+
+func (e *endless) Commit(relay.Settled) error { return nil }
 
 // discard is an output that costs nothing.
 type discard struct{ bytes int64 }
@@ -68,9 +69,10 @@ func BenchmarkRelay(b *testing.B) {
 				out := &discard{}
 				r, err := relay.New(relay.Options{
 					Name: "bench", Mapping: mapping(b), Encode: encoder, Namespace: "default", Output: out,
-					Source: &endless{samples: mappings.Samples(), left: b.N, stop: cancel},
-					Batch:  relay.Batch{MaxEvents: n, MaxBytes: 5 << 20, MaxWait: time.Second},
-					Retry:  relay.Retry{Min: time.Second, Max: time.Second},
+					Lanes:   []relay.Lane{{Source: &endless{samples: mappings.Samples(), left: b.N, stop: cancel}}},
+					Letters: &letters{},
+					Batch:   relay.Batch{MaxEvents: n, MaxBytes: 5 << 20, MaxWait: time.Second},
+					Retry:   relay.Retry{Min: time.Second, Max: time.Second},
 				})
 				if err != nil {
 					b.Fatal(err)

@@ -1,160 +1,191 @@
 package relay
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/siemrelay/siemrelay/outputs"
 )
 
-// delivery is what is left to do of the batch in hand.
-//
-// The messages lie in parts on a stack, the earliest on top, and what must be sent
-// again goes back there. So no message is sent before the earlier ones of its
-// record are settled. When a message is refused, what is left of its record waits
-// with it for the next round.
-type delivery struct {
-	todo [][]outputs.Message
-	// stuck are the messages that were refused in this round, and those that wait
-	// with them; stuckKeys are their records.
-	stuck     []outputs.Message
-	stuckKeys map[string]bool
-	refused   int   // how many of stuck were refused themselves
-	why       error // why the first of them was
-	// spare was the stuck of the round before; its array holds this round's parts.
-	spare []outputs.Message
-}
-
-func (d *delivery) begin(msgs []outputs.Message) {
-	d.todo = append(d.todo[:0], msgs)
-	d.clearRound()
-	if d.stuckKeys == nil {
-		d.stuckKeys = map[string]bool{}
-	}
-}
-
-// again begins the next round with what was stuck in the last, in order.
-func (d *delivery) again() {
-	slices.SortFunc(d.stuck, func(a, b outputs.Message) int { return cmp.Compare(a.Sequence, b.Sequence) })
-	d.todo = append(d.todo[:0], d.stuck)
-	d.stuck, d.spare = d.spare, d.stuck
-	d.clearRound()
-}
-
-func (d *delivery) clearRound() {
-	d.stuck, d.refused, d.why = d.stuck[:0], 0, nil
-	clear(d.stuckKeys)
-}
-
-// next takes the next part from the stack. It is empty when nothing, or nothing
-// but stuck messages, is left.
-func (d *delivery) next() []outputs.Message {
-	for len(d.todo) > 0 {
-		part := d.todo[len(d.todo)-1]
-		d.todo = d.todo[:len(d.todo)-1]
-		if len(d.stuckKeys) > 0 {
-			part = d.holdBack(part)
+// deliver sends the batch until every message is delivered or a dead letter. It
+// reports false if that was not possible: ctx ended, and with it all waiting, or the
+// time of grace did.
+func (r *Relay) deliver(ctx, grace context.Context) bool {
+	d := &r.delivery
+	d.begin(r.batch.from(0))
+	for r.bury(ctx) {
+		p := d.next()
+		if p.empty() && len(d.parked) == 0 {
+			r.delivered()
+			return true
 		}
-		if len(part) > 0 {
-			return part
+		if p.empty() && r.probe(ctx) {
+			continue
+		}
+		if p.empty() {
+			if !r.wait(ctx, d.why, d.err) {
+				return false
+			}
+			d.unpark()
+			continue
+		}
+		if !r.try(ctx, grace, p) {
+			return false
 		}
 	}
-	return nil
+	return false
 }
 
-// holdBack moves the messages that must wait with a refused one out of part.
-func (d *delivery) holdBack(part []outputs.Message) []outputs.Message {
-	free := part[:0]
-	for _, m := range part {
-		if d.stuckKeys[m.Key] {
-			d.stuck = append(d.stuck, m)
-		} else {
-			free = append(free, m)
-		}
-	}
-	return free
-}
-
-func (d *delivery) push(part []outputs.Message) {
-	if len(part) > 0 {
-		d.todo = append(d.todo, part)
+// delivered notes that the batch is settled.
+func (r *Relay) delivered() {
+	r.settled()
+	if n := len(r.batch.msgs); n > 0 {
+		r.meters.size.Observe(float64(n))
+		r.meters.bytes.Observe(float64(len(r.batch.bodies)))
 	}
 }
 
-func (d *delivery) refuse(m outputs.Message, why error) {
-	d.stuck = append(d.stuck, m)
-	d.stuckKeys[m.Key] = true
-	d.refused++
-	if why == nil {
-		why = errors.New("no reason is given")
+// try sends a part, acts on the outcome, and waits if that is called for.
+func (r *Relay) try(ctx, grace context.Context, p part) bool {
+	began := r.done
+	r.count(p)
+	err := r.send(grace, p.msgs)
+	why, now := r.settle(p, err)
+	if r.done > began {
+		r.meters.done(int(r.done - began))
+		r.trouble.success()
+		r.backoff.reset()
+		r.retryDue()
 	}
-	if d.why == nil {
-		d.why = fmt.Errorf("event %s, number %d in the spool: %w", m.ID, m.Sequence, why)
-	}
-}
-
-// settle acts on the outcome of sending part. It returns how many messages are
-// done, and, if there is something to send again, why.
-func (d *delivery) settle(part []outputs.Message, err error) (done int, why reason) {
-	var p *outputs.Partial
-	var notReady *outputs.NotReady
-	var panicked *panicError
 	switch {
-	case err == nil:
-		return len(part), ""
-	case errors.As(err, &p):
-		return d.settleEach(part, p)
-	case errors.Is(err, outputs.ErrTooLarge) && len(part) == 1:
-		d.refuse(part[0], fmt.Errorf("alone: %w", err))
-		return 0, ""
-	case errors.Is(err, outputs.ErrTooLarge):
-		half := len(part) / 2
-		d.push(part[half:])
-		d.push(part[:half])
-		return 0, reasonTooLarge
-	case errors.As(err, &notReady):
-		why = reasonNotReady
-	case errors.As(err, &panicked):
-		why = reasonPanic
-	default:
-		why = reasonUnavailable
+	case grace.Err() != nil && err != nil:
+		return false
+	case why == "":
+		return true
+	case now:
+		r.meters.retries[why].Inc()
+		r.trouble.note(why, why.text(), err)
+		return true
 	}
-	d.push(part)
-	return 0, why
+	return r.bury(ctx) && r.wait(ctx, why, err)
 }
 
-// settleEach is settle for a batch whose messages have outcomes of their own.
-func (d *delivery) settleEach(part []outputs.Message, p *outputs.Partial) (done int, why reason) {
-	if !wellFormed(p, len(part)) {
-		d.push(part)
-		return 0, reasonMalformed
+// count notes a try of each message.
+func (r *Relay) count(p part) {
+	now := time.Now()
+	for _, at := range p.at {
+		e := &r.batch.entries[at]
+		if e.tries++; e.tries == 1 {
+			e.sent = now
+		}
 	}
-	again := part[:0]
-	for i, m := range part {
-		r := p.Results[i]
-		switch {
-		case r.Status == outputs.Done:
-			done++
-		case d.stuckKeys[m.Key]:
-			d.stuck = append(d.stuck, m)
-		case r.Status == outputs.Refused:
-			d.refuse(m, r.Err)
-		default:
-			again = append(again, m)
-			var notReady *outputs.NotReady
-			if errors.As(r.Err, &notReady) {
-				why = reasonNotReady
-			} else if why == "" {
-				why = reasonPartial
+}
+
+func (r *Relay) send(ctx context.Context, msgs []outputs.Message) (err error) {
+	defer caught("send", &err)
+	defer r.meters.sent(time.Now())
+	err = r.o.Output.Send(ctx, msgs)
+	if err != nil {
+		// Everything that reads the error later relies on having been done once here:
+		// a nil pointer in it panics now, and is then an error like any other.
+		_, _ = err.Error(), outputs.RetryAfter(err)
+		var p *outputs.Partial
+		if errors.As(err, &p) {
+			for _, result := range p.Results {
+				outputs.IsTransient(result.Err)
 			}
 		}
 	}
+	return err
+}
+
+// settle acts on the outcome of sending p. If something of it is to be sent again
+// in this round, why says why, and now whether that is at once.
+func (r *Relay) settle(p part, err error) (why reason, now bool) {
+	var partial *outputs.Partial
+	var notReady *outputs.NotReady
+	var panicked *panicError
+	d := &r.delivery
+	switch {
+	case err == nil:
+		for i, at := range p.at {
+			r.safe(at, p.msgs[i].Sequence)
+		}
+		return "", false
+	case errors.As(err, &partial):
+		return r.settleEach(p, partial), false
+	case errors.Is(err, outputs.ErrTooLarge) && len(p.msgs) == 1:
+		r.refuse(&p.msgs[0], &r.batch.entries[p.at[0]], TooLarge, fmt.Errorf("alone: %w", err))
+		return "", false
+	case errors.Is(err, outputs.ErrTooLarge):
+		d.halve(p)
+		return reasonTooLarge, true
+	case errors.As(err, &notReady):
+		why = reasonNotReady
+	case errors.As(err, &panicked):
+		return r.settlePanic(p, err)
+	default:
+		why = reasonUnavailable
+	}
+	d.push(p)
+	return why, false
+}
+
+// safe notes that a message is safe with the receiver.
+func (r *Relay) safe(at int, sequence uint64) {
+	r.done++
+	r.batch.entries[at].lane.delivered(sequence)
+}
+
+// settleEach is settle for a part whose messages have outcomes of their own.
+func (r *Relay) settleEach(p part, outcome *outputs.Partial) reason {
+	d := &r.delivery
+	if !wellFormed(outcome, len(p.msgs)) {
+		d.push(p)
+		return reasonMalformed
+	}
+	began := r.done
+	again := p.none()
+	tried := map[string]bool{} // the records of again: an output that keeps order tries only their first
+	var why reason             // why the receiver is to blame for some of them
+	free := false              // what is behind poison in its record is not to wait
+	for i, m := range p.msgs {
+		at, result := p.at[i], outcome.Results[i]
+		e := &r.batch.entries[at]
+		switch result.Status {
+		case outputs.Done:
+			r.safe(at, m.Sequence)
+			continue
+		case outputs.Refused:
+			r.refuse(&m, e, Refused, result.Err)
+			continue
+		}
+		var notReady *outputs.NotReady
+		switch {
+		case errors.As(result.Err, &notReady):
+			why = reasonNotReady
+		case tried[m.Key]:
+		case !outputs.IsTransient(result.Err):
+			e.blame.again(began)
+			if e.blame.poison(began) {
+				r.refuse(&m, e, Poison, result.Err)
+				tried[m.Key], free = true, true
+				continue
+			}
+		case why == "":
+			why = reasonPartial
+		}
+		tried[m.Key] = true
+		again.add(m, at)
+	}
+	if why == "" && !free {
+		d.park(again, reasonPartial, outcome)
+		return ""
+	}
 	d.push(again)
-	return done, why
+	return why
 }
 
 func wellFormed(p *outputs.Partial, n int) bool {
@@ -167,55 +198,4 @@ func wellFormed(p *outputs.Partial, n int) bool {
 		}
 	}
 	return true
-}
-
-// deliver sends the batch until every message is done. It reports false if that
-// was not possible: ctx ended, and with it all waiting, or the time of grace did.
-func (r *Relay) deliver(ctx, grace context.Context) bool {
-	d := &r.delivery
-	d.begin(r.batch.msgs)
-	for {
-		part := d.next()
-		if len(part) == 0 {
-			if len(d.stuck) == 0 {
-				break
-			}
-			if !r.wait(ctx, reasonRefused, fmt.Errorf("%d events are refused, the first: %w", d.refused, d.why)) {
-				return false
-			}
-			d.again()
-			continue
-		}
-		err := r.send(grace, part)
-		done, why := d.settle(part, err)
-		if done > 0 {
-			r.meters.done(done)
-			r.backoff.reset()
-		}
-		switch {
-		case grace.Err() != nil && err != nil:
-			return false
-		case why == reasonTooLarge:
-			r.meters.retries[why].Inc()
-			r.trouble.note(why, why.text(), err)
-		case why != "" && !r.wait(ctx, why, err):
-			return false
-		}
-	}
-	r.settled()
-	r.meters.events.Observe(float64(len(r.batch.msgs)))
-	r.meters.bytes.Observe(float64(len(r.batch.bodies)))
-	return true
-}
-
-func (r *Relay) send(ctx context.Context, part []outputs.Message) (err error) {
-	defer caught("send", &err)
-	defer r.meters.sent(time.Now())
-	err = r.o.Output.Send(ctx, part)
-	if err != nil {
-		// Everything that reads the error later relies on having been done once here:
-		// a nil pointer in it panics now, and is then an error like any other.
-		_, _ = err.Error(), outputs.RetryAfter(err)
-	}
-	return err
 }

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/siemrelay/siemrelay/internal/relay"
 	"github.com/siemrelay/siemrelay/mappings"
 	"github.com/siemrelay/siemrelay/normalize"
 	"github.com/siemrelay/siemrelay/outputs"
@@ -27,7 +28,7 @@ type source struct {
 	next    uint64 // the cursor
 	more    chan struct{}
 	lent    []byte // the body that the last Next returned
-	commits []uint64
+	commits []relay.Settled
 	// readErr and commitErr are asked before each call. Nil is no error.
 	readErr, commitErr func() error
 }
@@ -70,7 +71,7 @@ func (s *source) Ready() <-chan struct{} {
 	return s.more
 }
 
-func (s *source) Commit(next uint64) error {
+func (s *source) Commit(settled relay.Settled) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.commitErr != nil {
@@ -78,9 +79,66 @@ func (s *source) Commit(next uint64) error {
 			return err
 		}
 	}
-	s.next = next
-	s.commits = append(s.commits, next)
+	settled.Sequences = slices.Clone(settled.Sequences)
+	s.next = settled.Next
+	s.commits = append(s.commits, settled)
 	return nil
+}
+
+// total is what was committed, all in all.
+func (s *source) total() (total relay.Settled) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.commits {
+		total.Next = c.Next
+		total.Delivered += c.Delivered
+		total.Filtered += c.Filtered
+		total.Dead += c.Dead
+		total.Sequences = append(total.Sequences, c.Sequences...)
+	}
+	return total
+}
+
+// letters are dead letters in memory.
+type letters struct {
+	mu     sync.Mutex
+	stored []relay.Letter
+	puts   int
+	// err is asked before each Put. Nil is no error.
+	err func() error
+}
+
+func (l *letters) Put(list []relay.Letter) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.puts++
+	if l.err != nil {
+		if err := l.err(); err != nil {
+			return err
+		}
+	}
+	for _, x := range list {
+		x.Body = bytes.Clone(x.Body)
+		l.stored = append(l.stored, x)
+	}
+	return nil
+}
+
+func (l *letters) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = func() error { return err }
+}
+
+// list shows each stored letter as its sequence and reason.
+func (l *letters) list() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var list []string
+	for _, x := range l.stored {
+		list = append(list, fmt.Sprint(x.Sequence, " ", x.Reason))
+	}
+	return list
 }
 
 // add accepts events.

@@ -9,14 +9,16 @@ import (
 
 // Metrics are the counters of all relays, with the label output.
 type Metrics struct {
-	delivered *prometheus.CounterVec
-	batches   *prometheus.CounterVec
-	retries   *prometheus.CounterVec
-	state     *prometheus.GaugeVec
-	success   *prometheus.GaugeVec
-	events    *prometheus.HistogramVec
-	bytes     *prometheus.HistogramVec
-	duration  *prometheus.HistogramVec
+	sent     *prometheus.CounterVec
+	letters  *prometheus.CounterVec
+	filter   *prometheus.CounterVec
+	batches  *prometheus.CounterVec
+	retries  *prometheus.CounterVec
+	state    *prometheus.GaugeVec
+	success  *prometheus.GaugeVec
+	events   *prometheus.HistogramVec
+	bytes    *prometheus.HistogramVec
+	duration *prometheus.HistogramVec
 }
 
 // NewMetrics makes the metrics, once for a process, and registers them with reg
@@ -25,13 +27,21 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	f := promauto.With(reg)
 	output := []string{"output"}
 	return &Metrics{
-		delivered: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "siemrelay_output_delivered_events_total",
-			Help: "Events that the output called safe with the receiver.",
+		sent: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "siemrelay_output_sent_events_total",
+			Help: "Events that the output called safe with the receiver, repeats included.",
+		}, output),
+		letters: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "siemrelay_output_dead_letters_total",
+			Help: "Dead letters that were stored since the start, by reason.",
+		}, []string{"output", "reason"}),
+		filter: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "siemrelay_output_filter_errors_total",
+			Help: "Events that were sent because the output's filter failed on them.",
 		}, output),
 		batches: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "siemrelay_output_batches_total",
-			Help: "Batches of which every event was delivered and the cursor saved.",
+			Help: "Batches of which every event was delivered or became a dead letter, and the cursor was saved.",
 		}, output),
 		retries: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "siemrelay_output_retries_total",
@@ -65,37 +75,37 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 
 // meters are the metrics of one output.
 type meters struct {
-	delivered, batches prometheus.Counter
-	retries            map[reason]prometheus.Counter
-	states             map[string]prometheus.Gauge
-	success            prometheus.Gauge
-	events, bytes      prometheus.Observer
-	duration           prometheus.Observer
+	events, batches prometheus.Counter
+	letters         map[string]prometheus.Counter
+	filterErrors    prometheus.Counter
+	retries         map[reason]prometheus.Counter
+	states          map[string]prometheus.Gauge
+	success         prometheus.Gauge
+	size, bytes     prometheus.Observer
+	duration        prometheus.Observer
 }
-
-// The values of the label state.
-const (
-	stateOK       = "ok"
-	stateRetrying = "retrying"
-	statePaused   = "paused"
-)
 
 // of returns the metrics of one output, all of them there from the start.
 func (m *Metrics) of(output string) meters {
 	o := meters{
-		delivered: m.delivered.WithLabelValues(output),
-		batches:   m.batches.WithLabelValues(output),
-		retries:   map[reason]prometheus.Counter{},
-		states:    map[string]prometheus.Gauge{},
-		success:   m.success.WithLabelValues(output),
-		events:    m.events.WithLabelValues(output),
-		bytes:     m.bytes.WithLabelValues(output),
-		duration:  m.duration.WithLabelValues(output),
+		events:       m.sent.WithLabelValues(output),
+		batches:      m.batches.WithLabelValues(output),
+		letters:      map[string]prometheus.Counter{},
+		filterErrors: m.filter.WithLabelValues(output),
+		retries:      map[reason]prometheus.Counter{},
+		states:       map[string]prometheus.Gauge{},
+		success:      m.success.WithLabelValues(output),
+		size:         m.events.WithLabelValues(output),
+		bytes:        m.bytes.WithLabelValues(output),
+		duration:     m.duration.WithLabelValues(output),
+	}
+	for _, r := range LetterReasons() {
+		o.letters[r] = m.letters.WithLabelValues(output, r)
 	}
 	for _, r := range reasons() {
 		o.retries[r] = m.retries.WithLabelValues(output, string(r))
 	}
-	for _, s := range []string{stateOK, stateRetrying, statePaused} {
+	for _, s := range []string{StateOK, StateRetrying, StatePaused} {
 		o.states[s] = m.state.WithLabelValues(output, s)
 	}
 	o.state("")
@@ -104,15 +114,8 @@ func (m *Metrics) of(output string) meters {
 
 // state sets the state that follows from what is wrong, "" being nothing.
 func (m meters) state(why reason) {
-	now := stateRetrying
-	switch {
-	case why == "":
-		now = stateOK
-	case why.pauses():
-		now = statePaused
-	}
 	for s, gauge := range m.states {
-		if s == now {
+		if s == why.state() {
 			gauge.Set(1)
 		} else {
 			gauge.Set(0)
@@ -121,10 +124,8 @@ func (m meters) state(why reason) {
 }
 
 func (m meters) done(n int) {
-	if n > 0 {
-		m.delivered.Add(float64(n))
-		m.success.SetToCurrentTime()
-	}
+	m.events.Add(float64(n))
+	m.success.SetToCurrentTime()
 }
 
 func (m meters) sent(began time.Time) { m.duration.Observe(time.Since(began).Seconds()) }

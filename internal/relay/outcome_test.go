@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,8 +158,7 @@ func TestTooLargeThenBroken(t *testing.T) {
 	})
 }
 
-// TestOneIsTooLarge: it is refused. The others are delivered, but for a later one of
-// its record, which would come before it.
+// TestOneIsTooLarge: it becomes a dead letter, and nothing waits for it.
 func TestOneIsTooLarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		raws := events(8)
@@ -172,15 +170,9 @@ func TestOneIsTooLarge(t *testing.T) {
 			return nil
 		}}
 		r := start(t, newSource(raws...), o)
-		r.after(2 * time.Minute)
-		r.wantDelivered(1, 2, 4, 5, 7, 8)
-		r.wantCursor(1)
-		r.wantState("paused")
-		r.wantLines(1, "level=ERROR")
-		r.wantLines(1, raws[2].ID)
-		o.set(nil)
-		r.after(30 * second)
-		r.wantDelivered(1, 2, 4, 5, 7, 8, 3, 6)
+		r.wantDelivered(1, 2, 4, 5, 6, 7, 8)
+		r.wantLetters("3 too_large")
+		r.wantSettled(7, 0, 1)
 		r.wantCursor(9)
 		r.wantState("ok")
 		r.end()
@@ -256,18 +248,27 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestPanic: it is an error like any other; its stack is in the log, once.
+// TestPanic: it is an error like any other. Its stack is in the log, once for the
+// halving and once for the outage, and the batch in halves is no storm of Sends.
 func TestPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &output{answer: func(context.Context, []outputs.Message) error { panic("nil map") }}
 		r := start(t, newSource(events(3)...), o)
+		r.wantSent(upTo(3), []uint64{1}, []uint64{2, 3}, []uint64{2}, []uint64{3})
 		r.after(3 * time.Minute)
 		r.wantCursor(1)
-		r.wantLines(1, "panic: nil map")
-		r.wantLines(1, "outcome_test.go") // the stack
+		r.wantLines(1, `msg="delivery is held up"`)
+		r.wantLines(2, "panic: nil map")
+		r.wantLines(2, "outcome_test.go") // the stack
+		for _, send := range o.sent()[5:] {
+			if len(send) != 1 {
+				t.Errorf("sent %v, though it had panicked", send)
+			}
+		}
 		o.set(nil)
 		r.after(20 * second)
 		r.wantDelivered(upTo(3)...)
+		r.wantLetters()
 		r.wantCursor(4)
 		r.end()
 	})
@@ -287,7 +288,6 @@ func TestErrorsThatPanic(t *testing.T) {
 		"empty Wait":      &outputs.Wait{},
 		"in a result":     &outputs.Partial{Results: []outputs.Result{{Status: outputs.Retry, Err: wait}}},
 		"no error at all": &outputs.Partial{Results: []outputs.Result{{Status: outputs.Retry}}},
-		"no reason":       &outputs.Partial{Results: []outputs.Result{{Status: outputs.Refused}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -295,76 +295,6 @@ func TestErrorsThatPanic(t *testing.T) {
 				r.after(time.Minute)
 				r.wantDelivered(1)
 				r.wantCursor(2)
-				r.end()
-			})
-		})
-	}
-}
-
-// TestRefused: until there are dead letters, a refused message holds the cursor.
-// What is done is not sent again.
-func TestRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		raws := events(4)
-		refuse := func(_ context.Context, batch []outputs.Message) error {
-			pattern := strings.Repeat("d", len(batch))
-			if i := slices.Index(sequences(batch), 2); i >= 0 {
-				pattern = pattern[:i] + "x" + pattern[i+1:]
-			}
-			return outcomes(pattern)(nil, nil)
-		}
-		o := &output{answer: refuse}
-		r := start(t, newSource(raws...), o)
-		r.source.add(event(5, "a", "x"))
-		r.after(4 * time.Minute)
-		for i, send := range o.sent() {
-			if i > 0 && !slices.Equal(send, []uint64{2}) {
-				t.Errorf("sent %v, want the refused message alone", send)
-			}
-		}
-		for _, w := range o.waits() {
-			if w > 30*second {
-				t.Errorf("waited %v", w)
-			}
-		}
-		r.wantCursor(1)
-		r.wantState("paused")
-		r.wantLines(1, "will never do")
-		r.wantLines(1, raws[1].ID)
-		o.set(nil)
-		r.after(30 * second)
-		r.wantCursor(6)
-		r.wantState("ok")
-		r.end()
-	})
-}
-
-// TestOrderOfStuckMessages: of one record none overtakes another, whatever mix of
-// outcomes an output reports.
-func TestOrderOfStuckMessages(t *testing.T) {
-	for name, c := range map[string]struct {
-		answers []string
-		want    [][]uint64
-		first   time.Duration // the wait before the second Send
-	}{
-		"retry behind refused":           {[]string{"xrr"}, [][]uint64{{1, 2, 3}, {1, 2, 3}}, second},
-		"refused behind retry":           {[]string{"rxr"}, [][]uint64{{1, 2, 3}, {1, 2, 3}}, 3 * second},
-		"refused behind retry, then not": {[]string{"rxr", "ddx", "x"}, [][]uint64{{1, 2, 3}, {1, 2, 3}, {3}, {3}}, 3 * second},
-		"refused in turn":                {[]string{"drx", "dx", "x"}, [][]uint64{{1, 2, 3}, {2, 3}, {3}, {3}}, 3 * second},
-		"all refused":                    {[]string{"xxx"}, [][]uint64{{1, 2, 3}, {1, 2, 3}}, second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var answers []func(context.Context, []outputs.Message) error
-				for _, a := range c.answers {
-					answers = append(answers, outcomes(a))
-				}
-				o := &output{answer: script(answers...)}
-				r := start(t, newSource(event(1, "a", "x"), event(2, "a", "x"), event(3, "a", "x")), o)
-				r.after(5 * time.Minute)
-				r.wantSent(c.want...)
-				wantWaits(t, o, c.first)
-				r.wantCursor(4)
 				r.end()
 			})
 		})

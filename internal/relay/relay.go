@@ -1,17 +1,29 @@
-// Package relay moves events from the spool to one output: read, normalise,
-// encode, send in batches, send again what failed, remember how far it came.
+// Package relay moves events from the spool to one output: read, filter, normalise,
+// encode, send in batches, send again what failed, keep what is refused for good,
+// remember how far it came.
 //
 //	Source.Next --batch.go--> Output.Send --delivery.go--> Source.Commit
-//	                  ^-- waits and what is said of them: backoff.go, trouble.go
+//	   lane.go  filter.go          |                            ^
+//	                               '--letter.go--> Letters.Put -'
+//	        ^-- waits, and what is said of them: backoff.go, trouble.go, status.go
 //
 // It guarantees that a batch is finished before the next is read and the cursor
-// moves: every event is delivered at least once, events of one record in the order
-// of their acceptance, and after a crash at most the batch in hand is sent again.
-// No outcome of a Send, no panic in it and no error of the disk ends the loop or
-// lets the cursor pass an event. Until there are dead letters, an event that the
-// output refuses for good stays pending and holds the cursor: the output is
-// paused, says so, and the event is tried again at least every 30 seconds. The
-// other events of its batch are delivered, but for later ones of the same record.
+// moves: every event is delivered at least once, or left out by the filter, or a dead
+// letter, and Source.Commit is told which, each event counted once. A dead letter is
+// durable before the cursor passes it, and as long as it can't be stored nothing else
+// is sent. Of one record, the events of a lane are delivered in the order of their
+// acceptance, but for those that became dead letters, which nothing waits for. After
+// a crash at most the batch in hand is sent again. No outcome of a Send, no panic in
+// it and no error of a disk ends the loop or lets the cursor pass an event.
+//
+// An event is refused for good when the output says so, when it is too large though
+// it is alone, when it can't be encoded at all, and when it is poison: see poison.go,
+// which also says why the batch in hand may then be two. While a receiver is away,
+// throttles, is slow or is not ready, no event becomes a dead letter, however long
+// it takes.
+//
+// Up to three lanes take turns, batch by batch: the log, in which live events come,
+// dead letters that are to be sent again, and a replay.
 //
 // It refuses to know formats, destinations and the spool's files, and it has no
 // goroutine of its own besides the caller of Run.
@@ -23,25 +35,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/siemrelay/siemrelay/normalize"
 	"github.com/siemrelay/siemrelay/outputs"
 )
-
-// Source is the spool as one output sees it: accepted events in order, and a
-// cursor. One goroutine uses it.
-type Source interface {
-	// Next returns the next event; ok is false if there is none yet. It does not
-	// wait. raw is valid until the next call. After an error the call may be repeated.
-	Next() (raw normalize.Raw, ok bool, err error)
-	// Ready returns a channel that is closed once Next should be called, which may be
-	// already: it has an event, or something of its own to do.
-	Ready() <-chan struct{}
-	// Commit makes durable that every event before the sequence next is settled.
-	// After an error the call may be repeated.
-	Commit(next uint64) error
-}
 
 // Batch says when a batch is complete: as soon as one limit is reached.
 type Batch struct {
@@ -62,12 +61,19 @@ type Retry struct{ Min, Max time.Duration }
 // Options are all that a relay needs.
 type Options struct {
 	// Name is the output's name, the metrics' label.
-	Name    string
-	Source  Source
+	Name string
+	// Lanes are where the output's events come from, one to three. The first, which
+	// has the live events, takes every second turn while others have events too.
+	Lanes []Lane
+	// Letters keeps what the output refuses for good.
+	Letters Letters
+	// Filter says which events are for the output; nil means all. The others count as
+	// Settled.Filtered. No other relay uses it.
+	Filter  *Filter
 	Mapping *normalize.Mapping
 	// Encode writes an event in the output's format.
 	Encode normalize.Encoder
-	// Namespace is the data_stream.namespace of each message.
+	// Namespace is the data_stream.namespace of messages whose company has none.
 	Namespace string
 	// Output is used by Run alone; the caller closes it after Run has returned.
 	Output outputs.Output
@@ -93,7 +99,9 @@ func (o *Options) validate() error {
 		text  string
 	}{
 		{o.Name == "", "name is missing"},
-		{o.Source == nil, "source is missing"},
+		{len(o.Lanes) < 1 || len(o.Lanes) > maxLanes, fmt.Sprintf("lanes are %d, must be 1 to %d", len(o.Lanes), maxLanes)},
+		{slices.ContainsFunc(o.Lanes, func(l Lane) bool { return l.Source == nil }), "source of a lane is missing"},
+		{o.Letters == nil, "letters are missing"},
 		{o.Mapping == nil, "mapping is missing"},
 		{o.Encode == nil, "encoder is missing"},
 		{o.Output == nil, "output is missing"},
@@ -118,12 +126,15 @@ type Relay struct {
 	trouble trouble
 	backoff backoff
 
+	lanes []*lane
+	last  *lane // that had the last batch, nil before the first
+	other int   // which of the lanes but the first is asked first
+
 	batch    batch
 	delivery delivery
 	event    normalize.Event
-	// raw is an event that was read and is in no batch yet, if held is set.
-	raw  normalize.Raw
-	held bool
+	letters  []letter // that are not stored yet
+	done     uint64   // how many messages the output called safe
 }
 
 // New makes a relay. The error is about the options.
@@ -144,12 +155,16 @@ func New(o Options) (*Relay, error) {
 		o.Rand = rand.Float64
 	}
 	m := o.Metrics.of(o.Name)
-	return &Relay{
+	r := &Relay{
 		o:       o,
 		meters:  m,
-		trouble: trouble{log: o.Logger, meters: m, said: map[reason]time.Time{}},
+		trouble: trouble{log: o.Logger, meters: m, said: map[reason]time.Time{}, status: Status{State: StateOK}},
 		backoff: backoff{Retry: o.Retry, rand: o.Rand},
-	}, nil
+	}
+	for _, l := range o.Lanes {
+		r.lanes = append(r.lanes, &lane{Lane: l})
+	}
+	return r, nil
 }
 
 // Run relays events until ctx ends, and then returns nil. From that moment on it
@@ -162,8 +177,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		if !r.gather(ctx) {
 			break
 		}
-		next := r.batch.next()
-		if !r.deliver(ctx, grace) || !r.commit(ctx, next) {
+		if !r.deliver(ctx, grace) || !r.commit(ctx) {
 			break
 		}
 	}
@@ -187,30 +201,6 @@ func withGrace(ctx context.Context, grace time.Duration) (_ context.Context, sto
 		unlink()
 		cancel()
 	}
-}
-
-// commit makes durable that everything before next is settled. It reports false if
-// that was not possible before ctx ended.
-func (r *Relay) commit(ctx context.Context, next uint64) bool {
-	for {
-		err := r.save(next)
-		if err == nil {
-			r.settled()
-			r.meters.batches.Inc()
-			return true
-		}
-		if !r.wait(ctx, reasonCommit, err) {
-			return false
-		}
-	}
-}
-
-func (r *Relay) save(next uint64) (err error) {
-	defer caught("save the cursor", &err)
-	if err := r.o.Source.Commit(next); err != nil {
-		return fmt.Errorf("save the cursor: %w", err)
-	}
-	return nil
 }
 
 // settled ends the trouble that there was with the step that is now done.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +23,7 @@ func TestOptionsMistakes(t *testing.T) {
 		t.Fatal("New takes options without anything")
 	}
 	for _, want := range []string{
-		"name is missing", "source is missing", "mapping is missing", "encoder is missing", "output is missing",
+		"name is missing", "lanes are 0, must be 1 to 3", "letters are missing", "mapping is missing", "encoder is missing", "output is missing",
 		"max events 0", "max bytes 0", "max wait -1ns", "retry min 0s", "retry max -1ns", "grace -1ns",
 	} {
 		if !strings.Contains(err.Error(), want) {
@@ -137,7 +136,7 @@ func TestReadFails(t *testing.T) {
 		r.wantSent([]uint64{1, 2})
 		r.wantCursor(3)
 		r.after(3 * time.Minute)
-		r.wantLines(1, "spool can't be read")
+		r.wantLines(1, "events can't be read")
 		r.wantState("retrying")
 		s.mu.Lock()
 		failing = false
@@ -199,28 +198,28 @@ func TestEventThatCannotBeEncoded(t *testing.T) {
 	})
 }
 
-// TestEventThatCannotBeEncodedAtAll: it holds the cursor, and nothing is lost.
+// TestEventThatCannotBeEncodedAtAll: it becomes a dead letter before anything passes it.
 func TestEventThatCannotBeEncodedAtAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var mended atomic.Bool
-		r := start(t, newSource(events(3)...), &output{}, func(o *relay.Options) {
+		raws := events(3)
+		r := start(t, newSource(raws...), &output{}, func(o *relay.Options) {
 			o.Encode = func(dst []byte, e *normalize.Event) []byte {
-				if !mended.Load() && e.Sequence == 2 {
+				if e.Sequence == 2 {
 					panic("nil map")
 				}
 				return encodeKey(dst, e)
 			}
 		})
-		r.after(3 * time.Minute)
-		r.wantDelivered(1)
-		r.wantCursor(2)
-		r.wantState("paused")
-		r.wantLines(1, "level=ERROR")
-		mended.Store(true)
-		r.after(30 * time.Second)
-		r.wantDelivered(1, 2, 3)
+		r.wantDelivered(1, 3)
+		r.wantLetters("2 encode")
+		r.wantSettled(2, 0, 1)
 		r.wantCursor(4)
 		r.wantState("ok")
+		got := r.letters.stored[0]
+		if string(got.Body) != string(raws[1].Body) || got.EventID != raws[1].ID || got.Tries != 0 ||
+			got.Kind != "threat" || got.Record != "rec-2" || !strings.Contains(got.Error, "nil map") {
+			t.Errorf("the dead letter is %+v", got)
+		}
 		r.end()
 	})
 }

@@ -21,10 +21,13 @@ type rig struct {
 	t      *testing.T
 	source *source
 	output *output
-	log    logBuffer
-	reg    *prometheus.Registry
-	stop   context.CancelFunc
-	done   chan error
+	// letters are where dead letters go.
+	letters letters
+	relay   *relay.Relay
+	log     logBuffer
+	reg     *prometheus.Registry
+	stop    context.CancelFunc
+	done    chan error
 }
 
 type logBuffer struct {
@@ -49,7 +52,8 @@ func start(t *testing.T, s *source, o *output, set ...func(o *relay.Options)) *r
 	t.Helper()
 	r := &rig{t: t, source: s, output: o, reg: prometheus.NewRegistry(), done: make(chan error, 1)}
 	options := relay.Options{
-		Name: "test", Source: s, Mapping: mapping(t), Encode: encodeKey, Namespace: "default", Output: o,
+		Name: "test", Lanes: []relay.Lane{{Source: s}}, Letters: &r.letters,
+		Mapping: mapping(t), Encode: encodeKey, Namespace: "default", Output: o,
 		Batch:   relay.Batch{MaxEvents: 10, MaxBytes: 1 << 20, MaxWait: 0},
 		Retry:   relay.Retry{Min: time.Second, Max: 20 * time.Second},
 		Logger:  slog.New(slog.NewTextHandler(&r.log, nil)).With("output", "test"),
@@ -59,13 +63,13 @@ func start(t *testing.T, s *source, o *output, set ...func(o *relay.Options)) *r
 	for _, f := range set {
 		f(&options)
 	}
-	rl, err := relay.New(options)
-	if err != nil {
+	var err error
+	if r.relay, err = relay.New(options); err != nil {
 		t.Fatal(err)
 	}
 	var ctx context.Context
 	ctx, r.stop = context.WithCancel(context.Background())
-	go func() { r.done <- rl.Run(ctx) }()
+	go func() { r.done <- r.relay.Run(ctx) }()
 	synctest.Wait()
 	return r
 }
@@ -124,6 +128,22 @@ func (r *rig) wantCursor(want uint64) {
 	}
 }
 
+func (r *rig) wantLetters(want ...string) {
+	r.t.Helper()
+	if got := r.letters.list(); !slices.Equal(got, want) {
+		r.t.Errorf("dead letters are %q, want %q", got, want)
+	}
+}
+
+// wantSettled checks what was committed, all in all: delivered, filtered, dead.
+func (r *rig) wantSettled(want ...uint64) {
+	r.t.Helper()
+	c := r.source.total()
+	if got := []uint64{c.Delivered, c.Filtered, c.Dead}; !slices.Equal(got, want) {
+		r.t.Errorf("committed are %v events delivered, filtered, dead, want %v", got, want)
+	}
+}
+
 // metric returns the value of the counter or gauge with the given labels.
 func (r *rig) metric(name string, labels ...string) float64 {
 	r.t.Helper()
@@ -157,6 +177,9 @@ func (r *rig) find(name string, labels ...string) *dto.Metric {
 
 func (r *rig) wantState(want string) {
 	r.t.Helper()
+	if got := r.relay.Status().State; got != want {
+		r.t.Errorf("the status is %s, want %s", got, want)
+	}
 	for _, state := range []string{"ok", "retrying", "paused"} {
 		if is := r.metric("siemrelay_output_state", state) == 1; is != (state == want) {
 			r.t.Errorf("siemrelay_output_state{state=%q} is %v, want the state %s", state, is, want)

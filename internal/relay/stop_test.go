@@ -11,22 +11,24 @@ import (
 	"github.com/siemrelay/siemrelay/outputs"
 )
 
+// slow succeeds after a time.
+func slow(d time.Duration) func(context.Context, []outputs.Message) error {
+	return func(ctx context.Context, _ []outputs.Message) error {
+		select {
+		case <-time.After(d):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // TestStop: at whatever it is doing, the relay stops at once or within its grace,
 // and the batch in hand is finished if that can be.
 func TestStop(t *testing.T) {
 	never := func(ctx context.Context, _ []outputs.Message) error {
 		<-ctx.Done()
 		return ctx.Err()
-	}
-	slow := func(d time.Duration) func(context.Context, []outputs.Message) error {
-		return func(ctx context.Context, _ []outputs.Message) error {
-			select {
-			case <-time.After(d):
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
 	}
 	commitFails := func(s *source) {
 		s.commitErr = func() error { return errors.New("no space left on device") }
@@ -73,7 +75,7 @@ func TestStop(t *testing.T) {
 func TestStopBeforeStart(t *testing.T) {
 	o := &output{}
 	rl, err := relay.New(relay.Options{
-		Name: "test", Source: newSource(events(1)...), Mapping: mapping(t), Encode: encodeKey, Output: o,
+		Name: "test", Lanes: []relay.Lane{{Source: newSource(events(1)...)}}, Letters: &letters{}, Mapping: mapping(t), Encode: encodeKey, Output: o,
 		Batch: relay.Batch{MaxEvents: 1, MaxBytes: 1}, Retry: relay.Retry{Min: 1, Max: 1},
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -15,45 +16,53 @@ import (
 type reason string
 
 const (
-	reasonUnavailable reason = "unavailable" // the receiver or the way to it failed
-	reasonNotReady    reason = "not_ready"   // somebody has to mend something
-	reasonRefused     reason = "refused"     // the receiver will never take an event
-	reasonTooLarge    reason = "too_large"   // the batch is sent again in halves
-	reasonPartial     reason = "partial"     // a part of the batch was put off
-	reasonMalformed   reason = "malformed"   // the output's answer makes no sense
-	reasonPanic       reason = "panic"       // the output panicked
-	reasonEncode      reason = "encode"      // an event could not be written in its format
-	reasonRead        reason = "read"        // the spool could not be read
-	reasonCommit      reason = "commit"      // the cursor could not be saved
+	reasonUnavailable reason = "unavailable"  // the receiver or the way to it failed
+	reasonNotReady    reason = "not_ready"    // somebody has to mend something
+	reasonDeadLetters reason = "dead_letters" // a dead letter could not be stored
+	reasonTooLarge    reason = "too_large"    // the batch is sent again in halves
+	reasonPartial     reason = "partial"      // a part of the batch was not taken
+	reasonMalformed   reason = "malformed"    // the output's answer makes no sense
+	reasonPanic       reason = "panic"        // the output panicked
+	reasonRead        reason = "read"         // a source could not be read
+	reasonCommit      reason = "commit"       // the cursor could not be saved
 )
 
 func reasons() []reason {
 	return []reason{
-		reasonUnavailable, reasonNotReady, reasonRefused, reasonTooLarge, reasonPartial,
-		reasonMalformed, reasonPanic, reasonEncode, reasonRead, reasonCommit,
+		reasonUnavailable, reasonNotReady, reasonDeadLetters, reasonTooLarge, reasonPartial,
+		reasonMalformed, reasonPanic, reasonRead, reasonCommit,
 	}
 }
 
+// These are reasons for a line in the log only: nothing is tried again for them.
+const (
+	reasonRefused reason = "refused" // events became dead letters
+	reasonEncode  reason = "encode"  // an event could not be written as it should be
+	reasonFilter  reason = "filter"  // the filter failed
+)
+
 // pauses tells what waiting alone won't mend.
-func (r reason) pauses() bool {
-	return r == reasonNotReady || r == reasonRefused || r == reasonEncode
-}
+func (r reason) pauses() bool { return r == reasonNotReady || r == reasonDeadLetters }
 
 // text says in the log what goes on.
 func (r reason) text() string {
 	switch r {
 	case reasonNotReady:
 		return "output is paused until somebody mends it; events are kept and tried again every 30 seconds"
-	case reasonRefused:
-		return "output is paused: it refuses an event, which is kept and tried again every 30 seconds"
+	case reasonDeadLetters:
+		return "output is paused: what it refused can't be stored as dead letters; nothing is sent until it can, which is tried again every 30 seconds"
 	case reasonTooLarge:
 		return "batch is too large for the receiver and is sent in parts; lower this output's batch.max_bytes or batch.max_events"
 	case reasonPartial:
 		return "output takes only a part of its events; the others are sent again"
+	case reasonPanic:
+		return "output panicked, which is a mistake in siemrelay; events are kept and sent again, in parts and at last alone"
 	case reasonEncode:
-		return "output is paused: an event can't be written in its format, which is a mistake in siemrelay; it is kept and tried again every 30 seconds"
+		return "event can't be written in full, which is a mistake in siemrelay; it is sent in its minimal form"
+	case reasonFilter:
+		return "this output's filter can't tell whether an event is for it; the event is sent"
 	case reasonRead:
-		return "spool can't be read; trying again"
+		return "events can't be read; trying again"
 	case reasonCommit:
 		return "cursor can't be saved; trying again before more is sent"
 	}
@@ -82,7 +91,12 @@ type trouble struct {
 	told  bool // the log has a line about it, of this kind
 	known bool // the log has a line about it, of any kind
 	said  map[reason]time.Time
+
+	mu     sync.Mutex
+	status Status // guarded by mu
 }
+
+func (t *trouble) is(why reason) bool { return t.now == why }
 
 // failed notes a failed try.
 func (t *trouble) failed(why reason, err error) {
@@ -95,6 +109,7 @@ func (t *trouble) failed(why reason, err error) {
 		t.meters.state(why)
 	}
 	t.tries++
+	t.publish(err)
 	silence := sameTrouble
 	if t.told {
 		silence = remindEvery
@@ -128,7 +143,7 @@ func (t *trouble) note(why reason, text string, err error) {
 }
 
 func attrs(why reason, what string, err error) []any {
-	list := []any{"reason", string(why), "what", what, "error", clip(err.Error())}
+	list := []any{"reason", string(why), "what", what, "error", clip(err.Error(), maxErrorText)}
 	var p *panicError
 	if errors.As(err, &p) {
 		list = append(list, "stack", p.stack)
@@ -146,13 +161,15 @@ func (t *trouble) over() {
 	}
 	t.now = ""
 	t.meters.state("")
+	t.publish(nil)
 }
 
-func clip(text string) string {
-	if len(text) <= maxErrorText {
+// clip cuts text to at most limit bytes, at the start of a character.
+func clip(text string, limit int) string {
+	if len(text) <= limit {
 		return text
 	}
-	end := maxErrorText
+	end := limit - len("…")
 	for end > 0 && !utf8.RuneStart(text[end]) {
 		end--
 	}

@@ -96,8 +96,8 @@ func TestMetrics(t *testing.T) {
 		}
 		r.after(time.Minute)
 		for name, want := range map[string]float64{
-			"siemrelay_output_delivered_events_total": 12,
-			"siemrelay_output_batches_total":          2,
+			"siemrelay_output_sent_events_total": 12,
+			"siemrelay_output_batches_total":     2,
 		} {
 			if got := r.metric(name); got != want {
 				t.Errorf("%s is %v, want %v", name, got, want)
@@ -105,7 +105,7 @@ func TestMetrics(t *testing.T) {
 		}
 		for reason, want := range map[string]float64{
 			"unavailable": 1, "partial": 1,
-			"not_ready": 0, "refused": 0, "too_large": 0, "malformed": 0, "panic": 0, "encode": 0, "read": 0, "commit": 0,
+			"not_ready": 0, "dead_letters": 0, "too_large": 0, "malformed": 0, "panic": 0, "read": 0, "commit": 0,
 		} {
 			if got := r.metric("siemrelay_output_retries_total", reason); got != want {
 				t.Errorf("retries for %s are %v, want %v", reason, got, want)

@@ -1,0 +1,161 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/siemrelay/siemrelay/normalize"
+	"github.com/siemrelay/siemrelay/outputs"
+)
+
+// Letter is a dead letter: an event that this output will never deliver as it is.
+type Letter struct {
+	// Pass and Sequence are, together with the output, its key. Pass is what
+	// Lane.Pass said.
+	Pass, Sequence uint64
+	// EventID is event.id.
+	EventID  string
+	Accepted time.Time
+	// PossibleRetry says that the event carries the tag defensecom_possible_retry.
+	PossibleRetry bool
+	// Kind, Company, Record, Title and Code are normalize's Event.Kind, Company,
+	// RecordID, Message and Code, for lists. Kind is "other" where nothing could be read.
+	Kind, Company, Record, Title, Code string
+	// Reason is one of LetterReasons.
+	Reason string
+	// Error is what the output said, of at most 4 KiB.
+	Error string
+	// Tries is how often the event was sent, First when it was first; Refused is when
+	// it became a dead letter. An event that was never sent has its First there too.
+	Tries          int
+	First, Refused time.Time
+	// Body is the body as it was accepted.
+	Body []byte
+}
+
+// The reasons of dead letters.
+const (
+	Refused  = "refused"   // the receiver will never take it
+	TooLarge = "too_large" // the receiver finds it too large, though it was alone
+	Poison   = "poison"    // it failed again and again, while others succeeded
+	Encode   = "encode"    // it can't be written in the output's format
+)
+
+// LetterReasons returns all reasons of dead letters.
+func LetterReasons() []string { return []string{Refused, TooLarge, Poison, Encode} }
+
+// Letters keeps dead letters.
+type Letters interface {
+	// Put makes letters durable, all or none; those that it has already, by output,
+	// Pass and Sequence, it replaces. The letters are valid during the call. After an
+	// error the call is repeated, and until it returns nil the output stands still.
+	Put(letters []Letter) error
+}
+
+// maxLetterError bounds Letter.Error, in bytes.
+const maxLetterError = 4 << 10
+
+// tagPossibleRetry is the tag of an event that may be a repeat of an earlier delivery.
+const tagPossibleRetry = "defensecom_possible_retry"
+
+// letter is a dead letter that is not stored yet.
+type letter struct {
+	Letter
+	lane *lane
+}
+
+// refuse makes a message a dead letter.
+func (r *Relay) refuse(m *outputs.Message, e *entry, reason string, why error) {
+	l := Letter{
+		Pass: e.pass, Sequence: m.Sequence, EventID: m.ID, Accepted: m.Accepted, PossibleRetry: e.retry,
+		Reason: reason, Error: errorText(why), Tries: e.tries, First: e.sent, Refused: time.Now(), Body: e.raw,
+	}
+	r.address(&l)
+	r.letters = append(r.letters, letter{l, e.lane})
+}
+
+// unwritable makes the event that l holds a dead letter.
+func (r *Relay) unwritable(l *lane, why error) {
+	now := time.Now()
+	x := Letter{
+		Pass: l.pass, Sequence: l.raw.Sequence, EventID: strings.Clone(l.raw.ID), Accepted: l.raw.Accepted,
+		PossibleRetry: slices.Contains(l.raw.Tags, tagPossibleRetry),
+		Reason:        Encode, Error: errorText(why), First: now, Refused: now, Body: slices.Clone(l.raw.Body),
+	}
+	r.address(&x)
+	r.letters = append(r.letters, letter{x, l})
+}
+
+// address sets what lists show of a letter. It reads the body again: in the batch
+// nothing is kept for a case that is rare.
+func (r *Relay) address(l *Letter) {
+	raw := normalize.Raw{ID: l.EventID, Sequence: l.Sequence, Accepted: l.Accepted, Body: l.Body}
+	if r.normalise(r.o.Mapping, raw) != nil {
+		_ = r.normalise(nil, raw)
+	}
+	e := &r.event
+	l.Kind, l.Company, l.Record = strings.Clone(e.Kind), strings.Clone(e.Company), strings.Clone(e.RecordID)
+	l.Title, l.Code = strings.Clone(e.Message()), strings.Clone(e.Code())
+}
+
+// bury stores the dead letters that there are. Until that is done nothing else is:
+// no event is sent, and no cursor passes what it does not know to be safe. It reports
+// false if it was not possible before ctx ended.
+func (r *Relay) bury(ctx context.Context) bool {
+	for len(r.letters) > 0 {
+		err := r.put()
+		if err != nil {
+			if !r.wait(ctx, reasonDeadLetters, err) {
+				return false
+			}
+			continue
+		}
+		if r.trouble.is(reasonDeadLetters) {
+			r.settled()
+		}
+		for _, l := range r.letters {
+			l.lane.settled.Dead++
+			r.meters.letters[l.Reason].Inc()
+		}
+		r.tell()
+		r.letters = r.letters[:0]
+	}
+	return true
+}
+
+// put stores the dead letters, or none.
+func (r *Relay) put() (err error) {
+	defer caught("store dead letters", &err)
+	list := make([]Letter, len(r.letters))
+	for i, l := range r.letters {
+		list[i] = l.Letter
+	}
+	if err := r.o.Letters.Put(list); err != nil {
+		return fmt.Errorf("store %d dead letters: %w", len(list), err)
+	}
+	return nil
+}
+
+// tell mentions new dead letters in the log.
+func (r *Relay) tell() {
+	l := &r.letters[0]
+	r.trouble.note(reasonRefused, fmt.Sprintf("%d events, the first of them %s, number %d in the spool, are kept as dead letters (%s)",
+		len(r.letters), l.EventID, l.Sequence, l.Reason), errors.New(l.Error))
+}
+
+// errorText is the text of an output's error, which may be anything.
+func errorText(err error) (text string) {
+	if err == nil {
+		return "no reason is given"
+	}
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("an error of the type %T without a text", err)
+		}
+	}()
+	return clip(err.Error(), maxLetterError)
+}
