@@ -17,10 +17,9 @@ import (
 	"github.com/siemrelay/siemrelay/internal/admin"
 	"github.com/siemrelay/siemrelay/internal/config"
 	"github.com/siemrelay/siemrelay/internal/ledger"
+	"github.com/siemrelay/siemrelay/internal/operations"
 	"github.com/siemrelay/siemrelay/internal/receiver"
 	"github.com/siemrelay/siemrelay/internal/relay"
-	"github.com/siemrelay/siemrelay/internal/spool"
-	"github.com/siemrelay/siemrelay/normalize"
 	"github.com/siemrelay/siemrelay/outputs"
 )
 
@@ -73,7 +72,21 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 	if err := p.startRelays(cfg, relayOptions{mapping: mapping, registry: registry, stdout: stdout}); err != nil {
 		return err
 	}
-	p.admin = admin.New(admin.Options{Ready: p.spool.Writable, Gatherer: registry, Logger: p.log})
+	desk, err := newDesk(cfg, p.stores, deskOptions{
+		mapping: mapping, log: p.log, relays: p.relays,
+		live: &operations.Live{Started: time.Now(), Ready: p.spool.Writable},
+	})
+	if err != nil {
+		return err
+	}
+	p.admin = admin.New(admin.Options{
+		Ready: p.spool.Writable, Gatherer: registry, Logger: p.log, Operations: desk, AccessDir: cfg.Spool.Dir,
+	})
+	return p.listen(cfg, newInlet(p.spool, mapping), registry)
+}
+
+// listen opens the admin listener and, last, the door.
+func (p *process) listen(cfg *config.Config, store receiver.Store, registry prometheus.Registerer) error {
 	var lc net.ListenConfig
 	adminListener, err := lc.Listen(context.Background(), "tcp", cfg.Admin.Listen)
 	if err != nil {
@@ -82,7 +95,7 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 	p.adminAddr = adminListener.Addr().String()
 	p.serve(func() error { return p.admin.Serve(adminListener) })
 
-	if p.receiver, err = p.newReceiver(cfg, newInlet(p.spool, mapping), registry); err != nil {
+	if p.receiver, err = p.newReceiver(cfg, store, registry); err != nil {
 		return err
 	}
 	listener, err := lc.Listen(context.Background(), "tcp", cfg.Receiver.Listen)
@@ -136,7 +149,7 @@ func (p *process) stop() error {
 		errs = append(errs, named("stop the admin listener", p.admin.Shutdown(ctx)))
 	}
 	if p.stores != nil {
-		errs = append(errs, p.stores.close())
+		errs = append(errs, p.close())
 	}
 	p.servers.Wait()
 	return errors.Join(errs...)

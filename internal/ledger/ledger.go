@@ -4,11 +4,17 @@
 //	entered = delivered + filtered + dead + dropped + unreadable + pending
 //
 // An event enters an output when it is accepted, and again when a replay enters it.
-// It is in exactly one of the others at every moment, and across restarts. The
-// counts are kept with the spool's cursors. This package counts nothing itself.
+// It is in exactly one of the others at every moment, and across restarts. Two
+// stores know a part each: the spool's cursors, what has passed the output; the dead
+// letters, what has left them again. This package adds the two up. It counts nothing
+// itself and refuses to know how they keep their counts.
 package ledger
 
 import (
+	"cmp"
+	"slices"
+
+	"github.com/siemrelay/siemrelay/internal/deadletter"
 	"github.com/siemrelay/siemrelay/internal/spool"
 )
 
@@ -29,10 +35,18 @@ type Entry struct {
 	Unreadable uint64 `json:"unreadable"`
 	// Pending counts those that have still to be delivered.
 	Pending uint64 `json:"pending"`
-	// Replaying says how many of Pending a replay entered.
+	// Replaying and Queued say how many of Pending a replay entered, and how many are
+	// dead letters that are to be tried again.
 	Replaying uint64 `json:"replaying"`
+	Queued    uint64 `json:"queued"`
 	// Next is the sequence of the first event of the log that is not settled.
 	Next uint64 `json:"-"`
+}
+
+// Letters is what the ledger needs of the dead letters.
+type Letters interface {
+	// Accounts returns the account of every output that ever had a dead letter.
+	Accounts() map[string]deadletter.Account
 }
 
 // Spool is what the ledger needs of the spool.
@@ -41,15 +55,41 @@ type Spool interface {
 	Accounts() []spool.Account
 }
 
-// Entries returns the ledger of every output that the spool knows, by name.
-func Entries(s Spool) []Entry {
+// Entries returns the ledger of every output that the spool or the dead letters
+// know, by name.
+func Entries(s Spool, l Letters) []Entry {
+	// The letters first: what they say of an event holds only after the cursor has
+	// passed it, so a cursor that is read later agrees with them.
+	letters := l.Accounts()
 	accounts := s.Accounts()
 	entries := make([]Entry, 0, len(accounts))
 	for _, a := range accounts {
-		entries = append(entries, Entry{
-			Output: a.Output, Entered: a.Entered, Delivered: a.Delivered, Filtered: a.Filtered, Dead: a.Dead,
-			Dropped: a.Dropped, Unreadable: a.Unreadable, Pending: a.Pending, Replaying: a.Replaying, Next: a.Next,
-		})
+		entries = append(entries, entry(a, letters[a.Output]))
+		delete(letters, a.Output)
 	}
+	for name, left := range letters { // of an output that has no cursor any more
+		handed := left.Dead + left.Queued + left.Delivered + left.Filtered + left.Dropped + left.Lost - left.Carried
+		entries = append(entries, entry(spool.Account{Output: name, Entered: handed, Dead: handed}, left))
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Output, b.Output) })
 	return entries
+}
+
+// entry adds up the two accounts of one output. Dead is what was handed over and has
+// not left: that it is the number of dead letters that can be listed is for the
+// dead letters to keep.
+func entry(a spool.Account, l deadletter.Account) Entry {
+	return Entry{
+		Output:     a.Output,
+		Entered:    a.Entered + l.Carried,
+		Delivered:  a.Delivered + l.Delivered,
+		Filtered:   a.Filtered + l.Filtered,
+		Dead:       a.Dead + l.Carried - l.Queued - l.Delivered - l.Filtered - l.Dropped - l.Lost,
+		Dropped:    a.Dropped + l.Dropped,
+		Unreadable: a.Unreadable + l.Lost,
+		Pending:    a.Pending + l.Queued,
+		Replaying:  a.Replaying,
+		Queued:     l.Queued,
+		Next:       a.Next,
+	}
 }

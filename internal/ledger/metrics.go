@@ -5,14 +5,15 @@ import "github.com/prometheus/client_golang/prometheus"
 // Collector shows the ledger: every scrape is one snapshot.
 type Collector struct {
 	spool   Spool
+	letters Letters
 	entered *prometheus.Desc
 	events  *prometheus.Desc
 }
 
 // NewCollector makes the collector; the caller registers it.
-func NewCollector(s Spool) *Collector {
+func NewCollector(s Spool, l Letters) *Collector {
 	return &Collector{
-		spool: s,
+		spool: s, letters: l,
 		entered: prometheus.NewDesc("siemrelay_output_entered_total",
 			"Events that the output should get, and those that a replay entered again; also of an output that left the configuration.",
 			[]string{"output"}, nil),
@@ -27,7 +28,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) { ch <- c.entered; ch <
 
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
-	for _, e := range Entries(c.spool) {
+	for _, e := range Entries(c.spool, c.letters) {
 		ch <- prometheus.MustNewConstMetric(c.entered, prometheus.CounterValue, float64(e.Entered), e.Output)
 		for _, state := range []struct {
 			name   string

@@ -183,3 +183,13 @@ func (s *Spool) Cursors() []string {
 	slices.Sort(names)
 	return names
 }
+
+// Position returns what is durable of the position of the cursor called name. The
+// error is ErrNoCursor.
+func (s *Spool) Position(name string) (Position, error) {
+	c, err := s.cursorOf(name)
+	if err != nil {
+		return Position{}, fmt.Errorf("look at %s: %w", name, err)
+	}
+	return c.Position(), nil
+}

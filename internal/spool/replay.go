@@ -167,3 +167,6 @@ func (l *ReplayLane) commitLocked(next uint64, o Outcome) error {
 	l.reader.forgetGaps(next)
 	return nil
 }
+
+// Pass numbers the replay that the last event came from, from 1.
+func (l *ReplayLane) Pass() uint64 { return l.pass }

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"crypto/sha256"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/siemrelay/siemrelay/internal/config"
+	"github.com/siemrelay/siemrelay/internal/deadletter"
+	"github.com/siemrelay/siemrelay/internal/receiver"
+	"github.com/siemrelay/siemrelay/internal/spool"
+	"github.com/siemrelay/siemrelay/normalize"
+)
+
+// inlet is the spool as the receiver wants it. It finds out which record a body is
+// of, so that the spool can tell a retry from a repeat.
+type inlet struct {
+	spool   *spool.Spool
+	mapping *normalize.Mapping
+	scratch sync.Pool // of *normalize.Event
+}
+
+func newInlet(s *spool.Spool, m *normalize.Mapping) *inlet {
+	i := &inlet{spool: s, mapping: m}
+	i.scratch.New = func() any { return new(normalize.Event) }
+	return i
+}
+
+func (i *inlet) Append(body []byte) (receiver.Receipt, error) {
+	r, err := i.spool.Append(i.entry(body))
+	return receiver.Receipt{ID: r.ID, Sequence: r.Sequence, Duplicate: r.Duplicate}, err
+}
+
+func (i *inlet) Unanswered(r receiver.Receipt) {
+	i.spool.Unanswered(spool.Receipt{ID: r.ID, Sequence: r.Sequence, Duplicate: r.Duplicate})
+}
+
+func (i *inlet) entry(body []byte) spool.Entry {
+	scratch := i.scratch.Get().(*normalize.Event)
+	defer i.scratch.Put(scratch)
+	identity := i.mapping.Identify(scratch, body)
+	e := spool.Entry{Body: body, Unique: identity.Unique}
+	if identity.Key != "" {
+		var key [256]byte // nearly always long enough
+		sum := sha256.Sum256(append(key[:0], identity.Key...))
+		copy(e.Record[:], sum[:])
+	}
+	return e
+}
+
+// newReceiver makes the door as the configuration says.
+func (p *process) newReceiver(cfg *config.Config, store receiver.Store, registry prometheus.Registerer) (*receiver.Server, error) {
+	c := cfg.Receiver
+	o := receiver.Options{
+		Path:           c.Path,
+		InsecureNoAuth: c.InsecureNoAuth,
+		Allow:          c.Allow,
+		MaxBody:        int64(c.MaxBody),
+		MaxConnections: c.MaxConnections,
+		ReadTimeout:    c.ReadTimeout,
+		WriteTimeout:   c.WriteTimeout,
+		IdleTimeout:    c.IdleTimeout,
+		Store:          store,
+		Logger:         p.log,
+		Registry:       registry,
+	}
+	if p.rejects != nil {
+		o.Rejects = func(x receiver.Rejected) {
+			p.rejects.Keep(deadletter.Rejected{At: x.At, Address: x.Address, Reason: x.Reason, Body: x.Body})
+		}
+	}
+	for _, login := range c.BasicAuth {
+		o.Credentials = append(o.Credentials, receiver.Credential{Username: login.Username, Password: login.Password.Value})
+	}
+	if !c.InsecureHTTP {
+		var err error
+		o.Certificate, err = receiver.LoadCertificate(receiver.CertificateOptions{
+			CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, Logger: p.log, Registry: registry,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return receiver.New(o)
+}

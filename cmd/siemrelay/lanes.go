@@ -1,0 +1,107 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/siemrelay/siemrelay/internal/deadletter"
+	"github.com/siemrelay/siemrelay/internal/relay"
+	"github.com/siemrelay/siemrelay/internal/spool"
+	"github.com/siemrelay/siemrelay/normalize"
+)
+
+// tagPossibleRetry marks an event that may be a repeat of an earlier delivery.
+const tagPossibleRetry = "defensecom_possible_retry"
+
+func tags(possibleRetry bool) []string {
+	if possibleRetry {
+		return []string{tagPossibleRetry}
+	}
+	return nil
+}
+
+// lanes are the ways on which events come to an output: the log, the dead letters
+// that are to be sent again, and what a replay has entered again.
+func (p *process) lanes(output string, c *spool.Cursor, log *slog.Logger) []relay.Lane {
+	queue := &queueLane{queue: p.letters.Queue(output)}
+	replay := c.Replay()
+	return []relay.Lane{
+		{Source: &spoolLane{output: output, letters: p.letters, log: log, events: c}},
+		{Source: queue, Pass: queue.pass},
+		{Source: &spoolLane{output: output, letters: p.letters, log: log, events: replay}, Pass: replay.Pass, WantSequences: true},
+	}
+}
+
+// events is either lane of a cursor.
+type events interface {
+	Next() (spool.Record, bool, error)
+	Ready() <-chan struct{}
+	Commit(next uint64, o spool.Outcome) error
+}
+
+// spoolLane shows a lane of a cursor as a relay wants it.
+type spoolLane struct {
+	output  string
+	letters *deadletter.Store
+	log     *slog.Logger
+	events
+}
+
+func (l *spoolLane) Next() (normalize.Raw, bool, error) {
+	r, ok, err := l.events.Next()
+	return normalize.Raw{ID: r.ID, Sequence: r.Sequence, Accepted: r.Accepted, Body: r.Body, Tags: tags(r.PossibleRetry)}, ok, err
+}
+
+func (l *spoolLane) Commit(s relay.Settled) error {
+	o := spool.Outcome{Delivered: s.Delivered, Filtered: s.Filtered, Dead: s.Dead}
+	if err := l.events.Commit(s.Next, o); err != nil {
+		return err
+	}
+	l.letters.Settle(l.output)
+	// A dead letter that a replay has delivered is one no longer. Where that can't be
+	// noted it stays in the list, which is too much rather than too little.
+	if err := l.letters.Delivered(l.output, s.Sequences); err != nil {
+		l.log.Warn("dead letters that a replay has delivered stay in the list", "error", err)
+	}
+	return nil
+}
+
+// queueLane shows the dead letters that are to be sent again.
+type queueLane struct {
+	queue *deadletter.Queue
+	last  uint64 // pass of the letter that Next returned last
+}
+
+func (l *queueLane) pass() uint64 { return l.last }
+
+func (l *queueLane) Ready() <-chan struct{} { return l.queue.Ready() }
+
+func (l *queueLane) Next() (normalize.Raw, bool, error) {
+	letter, ok, err := l.queue.Next()
+	l.last = letter.Pass
+	return normalize.Raw{
+		ID: letter.EventID, Sequence: letter.Sequence, Accepted: letter.Accepted, Body: letter.Body, Tags: tags(letter.PossibleRetry),
+	}, ok, err
+}
+
+func (l *queueLane) Commit(s relay.Settled) error {
+	return l.queue.Commit(deadletter.Outcome{Delivered: s.Delivered, Filtered: s.Filtered})
+}
+
+// lettersOf are the dead letters of one output, as its relay wants them.
+type lettersOf struct {
+	output string
+	store  *deadletter.Store
+}
+
+func (l lettersOf) Put(list []relay.Letter) error {
+	letters := make([]deadletter.Letter, len(list))
+	for i, x := range list {
+		letters[i] = deadletter.Letter{
+			Output: l.output, Pass: x.Pass, Sequence: x.Sequence,
+			EventID: x.EventID, Accepted: x.Accepted, PossibleRetry: x.PossibleRetry,
+			Kind: x.Kind, Company: x.Company, Record: x.Record, Title: x.Title, Code: x.Code,
+			Reason: x.Reason, Error: x.Error, Tries: x.Tries, First: x.First, Refused: x.Refused, Body: x.Body,
+		}
+	}
+	return l.store.Put(letters)
+}

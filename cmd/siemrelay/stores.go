@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/siemrelay/siemrelay/internal/config"
+	"github.com/siemrelay/siemrelay/internal/deadletter"
+	"github.com/siemrelay/siemrelay/internal/spool"
+)
+
+// The files beside the spool's own under spool.dir.
+const (
+	lettersFile  = "deadletters.db"
+	rejectedFile = "rejected.db"
+)
+
+// stores are all that lies under spool.dir.
+type stores struct {
+	spool   *spool.Spool
+	letters *deadletter.Store
+	rejects *deadletter.Rejects // nil if its file can't be used, which costs no webhook
+}
+
+// storeOptions say who opens the stores.
+type storeOptions struct {
+	log      *slog.Logger
+	registry prometheus.Registerer
+	offline  bool // a command, while no process is running
+}
+
+// openStores opens what lies under cfg's spool.dir; the spool first, because its lock
+// guards the others.
+func openStores(cfg *config.Config, o storeOptions) (*stores, error) {
+	s := &stores{}
+	if err := s.open(cfg, o); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *stores) open(cfg *config.Config, o storeOptions) (err error) {
+	s.spool, err = spool.Open(spool.Options{
+		Dir:          cfg.Spool.Dir,
+		MaxSize:      int64(cfg.Spool.MaxSize),
+		MinFree:      int64(cfg.Spool.MinFree),
+		Retention:    cfg.Spool.Retention,
+		RetryWindow:  cfg.Spool.RetryWindow,
+		RetryEntries: cfg.Spool.RetryEntries,
+		Offline:      o.offline,
+		Log:          o.log,
+		Registry:     o.registry,
+	})
+	if err != nil {
+		return err
+	}
+	s.letters, err = deadletter.Open(deadletter.Options{
+		Path:     filepath.Join(cfg.Spool.Dir, lettersFile),
+		MaxSize:  int64(cfg.DeadLetters.MaxSize),
+		Log:      o.log,
+		Registry: o.registry,
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range s.spool.Cursors() {
+		if err := s.begin(name); err != nil {
+			return err
+		}
+	}
+	s.rejects, err = deadletter.OpenRejected(deadletter.RejectedOptions{
+		Path:     filepath.Join(cfg.Spool.Dir, rejectedFile),
+		Log:      o.log,
+		Registry: o.registry,
+	})
+	if err != nil {
+		o.log.Error("bodies that the receiver refuses can't be kept; it refuses them all the same", "error", err)
+		s.rejects = nil
+	}
+	return nil
+}
+
+// begin makes the dead letters of an output agree with its cursor.
+func (s *stores) begin(output string) error {
+	p, err := s.spool.Position(output)
+	if err != nil {
+		return err
+	}
+	return s.letters.Begin(output, deadletter.Position{Next: p.Next, Pass: p.Pass, ReplayNext: p.ReplayNext, Dead: p.Dead})
+}
+
+func (s *stores) close() error {
+	var errs []error
+	if s.rejects != nil {
+		errs = append(errs, named("close the rejected bodies", s.rejects.Close()))
+	}
+	if s.letters != nil {
+		errs = append(errs, named("close the dead letters", s.letters.Close()))
+	}
+	if s.spool != nil {
+		errs = append(errs, named("close the spool", s.spool.Close()))
+	}
+	return errors.Join(errs...)
+}
