@@ -71,9 +71,30 @@ var mutants = []mutant{
 	{
 		name:   "the cursor moves before the output has answered",
 		file:   "internal/relay/relay.go",
-		old:    "if !r.deliver(ctx, grace) || !r.commit(ctx, next) {",
-		broken: "if !r.commit(ctx, next) || !r.deliver(ctx, grace) {",
+		old:    "if !r.deliver(ctx, grace) || !r.commit(ctx) {",
+		broken: "if !r.commit(ctx) || !r.deliver(ctx, grace) {",
 		pkg:    "./internal/relay", run: "Test",
+	},
+	{
+		name:   "the cursor passes dead letters that are not stored",
+		file:   "internal/relay/delivery.go",
+		old:    "for r.bury(ctx) {",
+		broken: "for {",
+		pkg:    "./internal/relay", run: "DeadLettersComeFirst|Model",
+	},
+	{
+		name:   "dead letters that can't be stored are dropped",
+		file:   "internal/relay/letter.go",
+		old:    "if !r.wait(ctx, reasonDeadLetters, err) {",
+		broken: "if r.letters = r.letters[:0]; false {",
+		pkg:    "./internal/relay", run: "DeadLettersComeFirst|Model",
+	},
+	{
+		name:   "events are poison though all others fail too",
+		file:   "internal/relay/poison.go",
+		old:    "return b.due() && done > b.done",
+		broken: "return b.due()",
+		pkg:    "./internal/relay", run: "ReceiverIsAtFault",
 	},
 	{
 		name:   "no fsync of the output's file",
