@@ -70,7 +70,7 @@ func TestBegin(t *testing.T) {
 	}
 }
 
-// TestAfterAPutOthersAreMarked: a settled letter is called so in the file with the
+// TestSettledLettersOutliveTheirCursor: a settled letter is called so in the file with the
 // next change, so that a cursor that is lost later does not take it along.
 func TestSettledLettersOutliveTheirCursor(t *testing.T) {
 	dir := t.TempDir()
@@ -171,5 +171,28 @@ func TestALetterThatCameBackStays(t *testing.T) {
 	}
 	if !got.First.Equal(first.First) {
 		t.Errorf("first try was at %v, want %v", got.First, first.First)
+	}
+}
+
+// TestQueuedLettersStay: also one that was queued while nobody knew how far the cursor
+// had come, because its output was not configured.
+func TestQueuedLettersStay(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, options(dir))
+	if err := s.Put(letters("kibana", 5, 6)); err != nil {
+		t.Fatal(err)
+	}
+	dir = crashed(t, dir)
+	s = open(t, options(dir))
+	requeue(t, s, 1)
+	s = open(t, options(crashed(t, dir)))
+	if err := s.Begin("kibana", deadletter.Position{Next: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(deadletter.Account{Queued: 1, Carried: 1}, s.Accounts()["kibana"]); diff != "" {
+		t.Errorf("account (-want +got):\n%s", diff)
+	}
+	if got := next(t, s.Queue("kibana")); got != 5 {
+		t.Errorf("next is %d, want the queued letter", got)
 	}
 }

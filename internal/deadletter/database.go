@@ -38,13 +38,6 @@ var (
 	ErrNothingSelected = errors.New("nothing is selected")
 )
 
-// quickCheckSize is how large a database may be, in bytes, for its structure to be
-// checked at each start.
-const quickCheckSize = 32 << 20
-
-// suspectSuffix marks a database in which damage was met.
-const suspectSuffix = ".suspect"
-
 // layout is one kind of database.
 type layout struct {
 	applicationID int
@@ -125,17 +118,9 @@ func (d *database) open(l layout, load func(*sql.Tx) error) (err error) {
 		return load(tx)
 	})
 	if err == nil {
-		os.Remove(d.path + suspectSuffix) //nolint:errcheck // the next start checks in vain
+		os.Remove(d.path + suspectSuffix) // if it stays, the next start checks in vain
 	}
 	return err
-}
-
-// suspect has the next start check everything, however large the file is: damage that
-// was met once must not hold up an output for ever.
-func (d *database) suspect() {
-	if err := os.WriteFile(d.path+suspectSuffix, nil, 0o600); err != nil {
-		d.log.Warn("damage could not be noted; the next start may not see it", "file", d.path, "err", err)
-	}
 }
 
 // create makes the file if it isn't there, readable by nobody else. SQLite gives its
@@ -160,17 +145,6 @@ func (d *database) create() (size int64, err error) {
 		return 0, fmt.Errorf("%w: %w", ErrIO, err)
 	}
 	return 0, errors.Join(f.Close(), syncDir(d.path))
-}
-
-// hasLog tells whether there is a write-ahead log. SQLite would delete one whose
-// database is empty or gone, and what is in it.
-func (d *database) hasLog() bool {
-	info, err := os.Stat(d.path + "-wal")
-	return err == nil && info.Size() > 0
-}
-
-func (d *database) orphaned() error {
-	return fmt.Errorf("%w: it is empty, but its log is not", ErrDamaged)
 }
 
 // dsn locks the file for as long as it is open: counts are kept in memory, so that
@@ -200,21 +174,6 @@ func prepare(tx *sql.Tx, l layout) error {
 		return fmt.Errorf("%w: it is another application's", ErrDamaged)
 	case version > l.version:
 		return fmt.Errorf("%w: its version is %d, this siemrelay reads %d", ErrVersion, version, l.version)
-	}
-	return nil
-}
-
-// sound runs one of SQLite's checks, or none if check is empty.
-func sound(tx *sql.Tx, check string) error {
-	if check == "" {
-		return nil
-	}
-	found := ""
-	if err := tx.QueryRowContext(context.Background(), check).Scan(&found); err != nil {
-		return err
-	}
-	if found != "ok" {
-		return fmt.Errorf("%w: %s", ErrDamaged, found)
 	}
 	return nil
 }
@@ -276,33 +235,6 @@ func classify(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", class, err)
-}
-
-// suffixes are those of the files that make up a database, the main one last: should
-// a crash leave a part behind, then none that SQLite would take for a new file's log.
-func suffixes() []string { return []string{"-wal", "-shm", ""} }
-
-// moveAside renames a database to the first free NAME.damaged-N.
-func moveAside(path string) (aside string, err error) {
-	for n := 1; aside == "" || taken(aside); n++ {
-		aside = fmt.Sprintf("%s.damaged-%d", path, n)
-	}
-	for _, suffix := range suffixes() {
-		err := os.Rename(path+suffix, aside+suffix)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return "", fmt.Errorf("move damaged database aside: %w", err)
-		}
-	}
-	return aside, syncDir(path)
-}
-
-func taken(path string) bool {
-	for _, suffix := range suffixes() {
-		if _, err := os.Lstat(path + suffix); err == nil {
-			return true
-		}
-	}
-	return false
 }
 
 // syncDir makes the directory entry of the file at path durable.
