@@ -62,6 +62,7 @@ func checkEvent(tb testing.TB, m *normalize.Mapping, body []byte) {
 	m.Event(&e, rawOf(body))
 	document, line := ecs(nil, &e), cef(nil, &e)
 	leaves, parsed := checkECS(tb, document), checkCEF(tb, line)
+	checkState(tb, &e, document, normalize.NewState()([]byte("before"), &e))
 
 	m.Event(&again, rawOf([]byte(`{"record_type":"Threat","id":"x","extra":["\u00e9"]}`)))
 	m.Event(&again, rawOf(body))

@@ -129,13 +129,7 @@ func (w *object) ecsVendor(e *Event) {
 		w.text("url", t[fieldURL])
 		w.time("created", e.facts.created)
 		w.close(record)
-		note := w.open("note")
-		w.time("created", e.facts.noteCreated)
-		author := w.open("author")
-		w.text("name", t[fieldNoteAuthor])
-		w.close(author)
-		w.text("message", t[fieldNoteMessage])
-		w.close(note)
+		w.note(e)
 	}
 	if len(e.extra) > 0 {
 		w.key("extra")
