@@ -78,5 +78,5 @@ func refuse(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(letters.Put(list))
 	ts.Check(c.Commit(list[n-1].Sequence+1, spool.Outcome{Dead: n}))
-	letters.Settle(output)
+	letters.Settle(output, 0)
 }

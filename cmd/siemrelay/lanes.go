@@ -25,9 +25,9 @@ func (p *process) lanes(output string, c *spool.Cursor, log *slog.Logger) []rela
 	queue := &queueLane{queue: p.letters.Queue(output)}
 	replay := c.Replay()
 	return []relay.Lane{
-		{Source: &spoolLane{output: output, letters: p.letters, log: log, events: c}},
+		{Source: &spoolLane{output: output, letters: p.letters, log: log, events: c, pass: func() uint64 { return 0 }}},
 		{Source: queue, Pass: queue.pass},
-		{Source: &spoolLane{output: output, letters: p.letters, log: log, events: replay}, Pass: replay.Pass, WantSequences: true},
+		{Source: &spoolLane{output: output, letters: p.letters, log: log, events: replay, pass: replay.Pass}, Pass: replay.Pass, WantSequences: true},
 	}
 }
 
@@ -43,6 +43,7 @@ type spoolLane struct {
 	output  string
 	letters *deadletter.Store
 	log     *slog.Logger
+	pass    func() uint64 // of the event that Next returned last
 	events
 }
 
@@ -56,7 +57,7 @@ func (l *spoolLane) Commit(s relay.Settled) error {
 	if err := l.events.Commit(s.Next, o); err != nil {
 		return err
 	}
-	l.letters.Settle(l.output)
+	l.letters.Settle(l.output, l.pass())
 	// A dead letter that a replay has delivered is one no longer. Where that can't be
 	// noted it stays in the list, which is too much rather than too little.
 	if err := l.letters.Delivered(l.output, s.Sequences); err != nil {

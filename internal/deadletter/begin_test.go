@@ -104,7 +104,7 @@ func TestSettledLettersOutliveTheirCursor(t *testing.T) {
 	if diff := cmp.Diff(deadletter.Account{}, s.Accounts()["kibana"]); diff != "" {
 		t.Errorf("account before the cursor passes it (-want +got):\n%s", diff)
 	}
-	s.Settle("kibana")
+	s.Settle("kibana", 0)
 	if diff := cmp.Diff(deadletter.Account{Dead: 1}, s.Accounts()["kibana"]); diff != "" {
 		t.Errorf("account after it (-want +got):\n%s", diff)
 	}

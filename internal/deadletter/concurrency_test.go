@@ -22,7 +22,7 @@ func TestAllAtOnce(t *testing.T) {
 				if err := s.Put(letters(output, i*each+1, i*each+2, i*each+3)); err != nil {
 					t.Errorf("put: %v", err)
 				}
-				s.Settle(output)
+				s.Settle(output, 0)
 				if !isReady(q.Ready()) {
 					continue
 				}

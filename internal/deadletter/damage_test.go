@@ -234,7 +234,7 @@ func TestTheDiskFails(t *testing.T) {
 	if !errors.Is(err, deadletter.ErrIO) {
 		t.Fatalf("put on a disk that fails: %v", err)
 	}
-	s.Settle("kibana")
+	s.Settle("kibana", 0)
 	if diff := cmp.Diff([]uint64{1}, sequences(t, s, deadletter.Selection{})); diff != "" {
 		t.Errorf("letters after a failed put (-want +got):\n%s", diff)
 	}

@@ -69,7 +69,7 @@ func settled(t testing.TB, s *deadletter.Store, ls ...deadletter.Letter) {
 		t.Fatalf("put: %v", err)
 	}
 	for _, l := range ls {
-		s.Settle(l.Output)
+		s.Settle(l.Output, l.Pass)
 	}
 }
 

@@ -153,7 +153,7 @@ func (m *machine) batch(output string, refused []bool, dies int, pass uint64) {
 		m.crash()
 		return
 	}
-	m.s.Settle(output)
+	m.s.Settle(output, pass)
 	if pass == 0 {
 		return
 	}

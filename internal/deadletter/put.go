@@ -30,7 +30,7 @@ const (
 func (s *Store) Put(letters []Letter) error {
 	var grown int64 // by letters that did not come back from the queue
 	err := s.change(func(tx *sql.Tx, c *changes) error {
-		p := putter{s: s, tx: tx, c: c, unsettled: make(map[int64]string)}
+		p := putter{s: s, tx: tx, c: c, unsettled: make(map[int64]unsettledLetter)}
 		for i := range letters {
 			if err := p.put(&letters[i]); err != nil {
 				return fmt.Errorf("output %s, sequence %d: %w", letters[i].Output, letters[i].Sequence, err)
@@ -50,14 +50,16 @@ func (s *Store) Put(letters []Letter) error {
 }
 
 // Settle says that the cursor has passed, durably, every event of the output that was
-// put: the letters count and are shown from now on.
-func (s *Store) Settle(output string) {
+// put with this pass: the letters count and are shown from now on.
+func (s *Store) Settle(output string, pass uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id := range s.unsettled[output] {
-		s.mark = append(s.mark, id)
+	for id, of := range s.unsettled[output] {
+		if of == pass {
+			s.mark = append(s.mark, id)
+			delete(s.unsettled[output], id)
+		}
 	}
-	delete(s.unsettled, output)
 }
 
 // putter is one Put.
@@ -66,8 +68,13 @@ type putter struct {
 	tx        *sql.Tx
 	c         *changes
 	grown     int64
-	unsettled map[int64]string // outputs of the letters that this Put made so
+	unsettled map[int64]unsettledLetter // those that this Put made so, by number
 	back      []handedBack
+}
+
+type unsettledLetter struct {
+	output string
+	pass   uint64
 }
 
 type handedBack struct {
@@ -78,12 +85,12 @@ type handedBack struct {
 // settle brings the memory up to date, with Store.mu held.
 func (p *putter) settle() {
 	s := p.s
-	for id, output := range p.unsettled {
-		if s.unsettled[output] == nil {
-			s.unsettled[output] = make(map[int64]struct{})
+	for id, l := range p.unsettled {
+		if s.unsettled[l.output] == nil {
+			s.unsettled[l.output] = make(map[int64]uint64)
 		}
-		s.unsettled[output][id] = struct{}{}
-		if q := s.queues[output]; q != nil {
+		s.unsettled[l.output][id] = l.pass
+		if q := s.queues[l.output]; q != nil {
 			q.page = nil // what it has read ahead may have been replaced
 		}
 	}
@@ -129,7 +136,7 @@ func (p *putter) insert(l *Letter) error {
 		return err
 	}
 	p.grown += size
-	p.unsettled[id] = l.Output
+	p.unsettled[id] = unsettledLetter{l.Output, l.Pass}
 	p.c.add(l.Output, counts{dead: 1, bytes: size})
 	return p.body(id, l.Body)
 }
@@ -155,7 +162,7 @@ func (p *putter) replace(l *Letter, old stored) error {
 		} else {
 			d.lost = 1
 		}
-		p.unsettled[old.id] = l.Output
+		p.unsettled[old.id] = unsettledLetter{l.Output, l.Pass}
 	}
 	if old.state == stateQueued {
 		d.queued, d.dead = -1, 1

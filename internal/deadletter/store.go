@@ -114,8 +114,9 @@ type Store struct {
 	mu     sync.Mutex // guards what follows, held for no operation on the file
 	counts map[string]counts
 	used   int64
-	// unsettled holds the numbers of letters that Settle was not called for, by output.
-	unsettled map[string]map[int64]struct{}
+	// unsettled holds the letters that Settle was not called for: by output, their
+	// numbers and passes.
+	unsettled map[string]map[int64]uint64
 	// mark holds the numbers of settled letters that the file doesn't call so yet.
 	mark   []int64
 	queues map[string]*Queue
@@ -133,7 +134,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{
 		o:         o,
-		unsettled: make(map[string]map[int64]struct{}),
+		unsettled: make(map[string]map[int64]uint64),
 		queues:    make(map[string]*Queue),
 		always:    make(chan struct{}),
 	}

@@ -142,7 +142,7 @@ func TestFull(t *testing.T) {
 	if !errors.Is(err, deadletter.ErrFull) || !strings.Contains(err.Error(), "max_size 10000") {
 		t.Fatalf("put over max_size: %v", err)
 	}
-	s.Settle("kibana")
+	s.Settle("kibana", 0)
 	if got := sequences(t, s, deadletter.Selection{}); !cmp.Equal(got, []uint64{1}) {
 		t.Fatalf("letters %v are there after a refused put, want 1 alone", got)
 	}
@@ -150,7 +150,7 @@ func TestFull(t *testing.T) {
 	if err := s.Put([]deadletter.Letter{big}); err != nil {
 		t.Fatalf("replace within max_size: %v", err)
 	}
-	s.Settle("kibana")
+	s.Settle("kibana", 0)
 	used, limit := s.Full()
 	if used < 9000 || used > limit || limit != 10_000 {
 		t.Errorf("%d of %d bytes are used", used, limit)
@@ -326,5 +326,19 @@ func TestALetterNeedsAnOutput(t *testing.T) {
 	s := open(t, options(t.TempDir()))
 	if err := s.Put(letters("", 1)); err == nil {
 		t.Error("a letter without an output was stored")
+	}
+}
+
+// TestSettleIsForOnePass: one output's lanes commit one after the other.
+func TestSettleIsForOnePass(t *testing.T) {
+	s := open(t, options(t.TempDir()))
+	if err := s.Put([]deadletter.Letter{letter("kibana", 0, 7), letter("kibana", 3, 2)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ pass, want int }{{1, 0}, {3, 1}, {0, 2}} {
+		s.Settle("kibana", uint64(step.pass))
+		if n, _, err := s.Count(deadletter.Selection{}); n != step.want || err != nil {
+			t.Errorf("after pass %d was settled %d letters count, %v; want %d", step.pass, n, err, step.want)
+		}
 	}
 }

@@ -77,7 +77,7 @@ func (b *books) commit(next uint64, o spool.Outcome) {
 	if err := b.cursor.Commit(next, o); err != nil {
 		b.t.Fatal(err)
 	}
-	b.letters.Settle("out")
+	b.letters.Settle("out", 0)
 }
 
 // check holds the ledger against want, which has no name, and checks that it adds up
@@ -175,7 +175,7 @@ func TestTheLedgerAddsUp(t *testing.T) {
 	if err := b.cursor.Replay().Commit(4, spool.Outcome{Delivered: 2, Dead: 1}); err != nil {
 		t.Fatal(err)
 	}
-	b.letters.Settle("out")
+	b.letters.Settle("out", 1)
 	last := ledger.Entry{Entered: 13, Delivered: 6, Filtered: 1, Dead: 1, Dropped: 1, Pending: 4}
 	b.check("one of the replay refused", last)
 	b = b.reopen()

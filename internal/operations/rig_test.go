@@ -138,7 +138,7 @@ func (r *rig) relay(output string, dead map[uint64]string) {
 	}
 	r.must(r.letters.Put(letters))
 	r.must(c.Commit(next, o))
-	r.letters.Settle(output)
+	r.letters.Settle(output, 0)
 }
 
 // status returns the status, whose ledgers must add up.
