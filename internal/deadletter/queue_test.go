@@ -198,7 +198,7 @@ func TestAReplayDelivers(t *testing.T) {
 	if diff := cmp.Diff(want, s.Accounts()); diff != "" {
 		t.Errorf("accounts (-want +got):\n%s", diff)
 	}
-	s.Settle("kibana", 0)
+	s.Settle("kibana", 2)
 	if diff := cmp.Diff([]uint64{1, 4}, sequences(t, s, deadletter.Selection{Output: "kibana"})); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
