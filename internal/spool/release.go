@@ -1,6 +1,9 @@
 package spool
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // settledLocked returns the lowest sequence that of says of a cursor; 0 if there is
 // no cursor, so that nothing counts as delivered.
@@ -104,19 +107,30 @@ func (s *Spool) makeRoom(size int64) error {
 // releaseOldest removes the oldest segment if no cursor needs it.
 func (s *Spool) releaseOldest() bool {
 	s.mu.Lock()
-	if s.deliveredLocked() == 0 {
-		s.mu.Unlock()
+	g := s.releasableLocked()
+	if g != nil {
+		s.unlistLocked(g) // in one step: a replay that begins now must not count on it
+	}
+	s.mu.Unlock()
+	if g == nil {
 		return false
 	}
-	g := s.segments[0]
-	s.mu.Unlock()
 	if g.file != nil {
-		if !g.records() {
-			return false // it is where the next event goes
-		}
 		s.seal(g)
 	}
-	return s.drop(g)
+	return s.remove(g)
+}
+
+// releasableLocked returns the oldest segment if no cursor needs it, else nil.
+func (s *Spool) releasableLocked() *segment {
+	if s.deliveredLocked() == 0 {
+		return nil
+	}
+	g := s.segments[0]
+	if g.file != nil && !g.records() {
+		return nil // it is where the next event goes
+	}
+	return g
 }
 
 // releaseExpired removes delivered segments whose newest event is older than
@@ -134,19 +148,24 @@ func (s *Spool) releaseExpired() {
 	}
 }
 
-// drop removes a closed segment, first from the list, then from the disk. The disk
-// has its room back when the cursors that still have it open have closed it too.
+// drop removes a closed segment, first from the list, then from the disk.
 func (s *Spool) drop(g *segment) bool {
 	s.mu.Lock()
-	g.dropped = true
-	for i := range s.segments {
-		if s.segments[i] == g {
-			s.segments = append(s.segments[:i:i], s.segments[i+1:]...)
-			break
-		}
-	}
-	s.wakeLocked()
+	s.unlistLocked(g)
 	s.mu.Unlock()
+	return s.remove(g)
+}
+
+// unlistLocked takes a segment off the list, and wakes the cursors that have it open.
+func (s *Spool) unlistLocked(g *segment) {
+	g.dropped = true
+	s.segments = slices.DeleteFunc(s.segments, func(other *segment) bool { return other == g })
+	s.wakeLocked()
+}
+
+// remove takes a segment's file from the disk, which has its room back when the
+// cursors that still have it open have closed it too.
+func (s *Spool) remove(g *segment) bool {
 	if err := s.fs.Remove(g.path); err != nil {
 		s.log.Error("could not remove a segment that is no longer needed", "file", g.path, "error", err)
 		return false
