@@ -3,7 +3,9 @@ package spool
 import (
 	"errors"
 	"io"
+	"math"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -45,13 +47,17 @@ func (s *Spool) recallRetries() {
 	if !s.clean {
 		markUnanswered(parts, now.wall)
 	}
-	for i := len(parts) - 1; i >= 0; i-- {
-		for _, e := range parts[i] {
-			if e.ok && e.record != (digest{}) && e.wall >= horizon {
-				// Of the time between an unknown clock and ours nothing is known but
-				// that it has passed.
-				e.came = time.Duration(min(e.wall-now.wall, 0)) + now.since
-				e.tried = e.came
+	before := time.Duration(math.MinInt64)
+	for _, events := range slices.Backward(parts) {
+		for _, e := range events {
+			if !e.ok {
+				continue
+			}
+			// None came before the one before it, nor after now, though a clock that was
+			// set says so.
+			e.came = max(before, now.since+time.Duration(min(e.wall-now.wall, 0)))
+			before, e.tried = e.came, e.came
+			if e.record != (digest{}) {
 				s.retries.add(e.known, now.since)
 			}
 		}

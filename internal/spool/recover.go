@@ -21,10 +21,8 @@ type ending struct {
 // recoverTail finds where the log ends, and cuts off the newest segment what
 // was never wholly written: a torn, zeroed or foreign tail. What it cuts is kept
 // aside, for it may have been damaged instead. Where the mark of a clean stop says
-// that it was, the whole segment is kept aside, and the sequences of the lost
-// records are not given again: the cursors count them.
-//
-// Where a cursor has passed the lost records already, there is nothing to keep.
+// that it was, nothing is cut and no sequence is given again: the cursors find the
+// damage, count what is lost, and keep the segment aside.
 func (s *Spool) recoverTail() error {
 	for _, c := range s.cursors {
 		s.next = max(s.next, c.file.at.next)
@@ -54,7 +52,6 @@ func (s *Spool) recoverTail() error {
 	}
 	if s.clean && m.next > readable && len(endings) > 0 {
 		s.log.Error("the end of the log can't be read, though the spool was closed cleanly", "first", readable, "count", m.next-readable)
-		s.keepEndings(endings)
 	} else if err := s.cutEndings(endings, readable); err != nil {
 		return err
 	}
@@ -101,16 +98,6 @@ func (s *Spool) readEnding(g *segment, m *mark) (e ending, err error) {
 		}
 		e.last, e.end = max(e.last, h.sequence), sc.off
 		e.accepted = max(e.accepted, h.accepted)
-	}
-}
-
-// keepEndings keeps the segments aside in which acknowledged records can't be read.
-func (s *Spool) keepEndings(endings []ending) {
-	for _, e := range endings {
-		if e.end < e.g.size {
-			s.keepAside(e.g)
-			e.g.size = e.end
-		}
 	}
 }
 
