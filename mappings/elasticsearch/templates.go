@@ -233,7 +233,9 @@ func (f Field) mapping(flavor Flavor) body {
 	case "constant_keyword": // whose value OpenSearch wants to know beforehand
 		m["type"] = "keyword"
 	case "flattened":
-		return body{"type": "flat_object"}
+		// Its flat_object refuses a document for one long text and can't be told not
+		// to, so what is unknown is kept there and not searched.
+		return body{"type": "object", "enabled": false}
 	}
 	return m
 }

@@ -121,7 +121,7 @@ func TestEveryFieldIsMapped(t *testing.T) {
 			for name, kind := range got {
 				ours := []string{want[name].Type}
 				if flavor == elasticsearch.OpenSearch {
-					ours = append(ours, map[string]string{"flattened": "flat_object", "constant_keyword": "keyword"}[ours[0]])
+					ours = append(ours, map[string]string{"flattened": "object", "constant_keyword": "keyword"}[ours[0]])
 				}
 				if !slices.Contains(ours, kind) || flavor == elasticsearch.OpenSearch && (kind == "flattened" || kind == "constant_keyword") {
 					t.Errorf("%s: %s is %s on %s", component, name, kind, flavor)
