@@ -1,6 +1,7 @@
 package config
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -11,10 +12,22 @@ const (
 	namespaceForm = "write lower case, at most 100 bytes, without hyphen, white space, control character and \\ / * ? \" < > | , # :"
 )
 
-// check holds the namespace to what Elasticsearch takes as the last part of a data
+// topicName is what Kafka takes as the name of a topic
+// (org.apache.kafka.common.internals.Topic), but for the two that are refused apart.
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+// check looks at what other systems must take.
+func (c *Company) check(s *scope) {
+	c.checkNamespace(s)
+	if c.Topic != "" && (!topicName.MatchString(c.Topic) || c.Topic == "." || c.Topic == "..") {
+		s.report("topic", "is no name of a topic; use letters, digits, dot, hyphen and underscore, at most 249")
+	}
+}
+
+// checkNamespace holds the namespace to what Elasticsearch takes as the last part of a data
 // stream's name; a hyphen would end the part before it
 // (https://www.elastic.co/docs/reference/ecs/ecs-data_stream).
-func (c *Company) check(s *scope) {
+func (c *Company) checkNamespace(s *scope) {
 	n := c.Namespace
 	switch {
 	case n == "":

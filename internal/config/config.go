@@ -86,6 +86,8 @@ type Company struct {
 	Name string `yaml:"name" doc:"Name for people, written to organization.name."`
 	// Namespace is empty for the output's own, else one that Elasticsearch takes.
 	Namespace string `yaml:"namespace" doc:"The company's own data_stream.namespace in ECS documents, instead of the output's: lower case, at most 100 bytes, no hyphen, space or control character and none of \\ / * ? \" < > | , # :."`
+	// Topic is empty for the output's own, else one that Kafka takes.
+	Topic string `yaml:"topic" doc:"The topic of the company's events in every kafka output, instead of the output's: letters, digits, dot, hyphen and underscore, at most 249."`
 }
 
 // MappingFile is a mapping file as it was when the configuration was read.
