@@ -161,12 +161,9 @@ func (r *reader) forgetGaps(next uint64) {
 	r.gaps = kept
 }
 
-// jump moves the reader to another place in the log.
+// jump moves the reader to another place in the log, and has it forget all that it
+// knew of the one before, be it the same.
 func (r *reader) jump(to uint64) error {
-	if to == r.pos {
-		r.returned = to
-		return nil
-	}
 	r.pos, r.returned, r.before, r.gaps, r.end = to, to, 0, nil, 0
 	return r.close()
 }

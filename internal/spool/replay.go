@@ -101,7 +101,7 @@ func (l *ReplayLane) Ready() <-chan struct{} {
 	c := l.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l.pendingLocked() || l.reader.seg != nil {
+	if l.pendingLocked() || l.lostLocked() || l.reader.seg != nil {
 		return c.s.always
 	}
 	if l.begun == nil {
@@ -116,6 +116,13 @@ func (l *ReplayLane) pendingLocked() bool {
 	return p.replaying() > 0 && (l.pass != p.pass || l.reader.pos < p.replayEnd)
 }
 
+// lostLocked tells whether nothing but lost records came since the last commit:
+// nobody else would save that.
+func (l *ReplayLane) lostLocked() bool {
+	r := &l.reader
+	return l.pass == l.c.file.at.pass && r.pos != r.returned && l.c.file.at.replayNext == r.returned
+}
+
 // Next is Cursor.Next for this lane.
 func (l *ReplayLane) Next() (Record, bool, error) {
 	c := l.c
@@ -128,11 +135,15 @@ func (l *ReplayLane) Next() (Record, bool, error) {
 		}
 		l.pass = p.pass
 	}
-	if l.reader.pos >= p.replayEnd {
-		return Record{}, false, l.reader.close()
+	var r Record
+	var ok bool
+	var err error
+	if l.reader.pos < p.replayEnd {
+		r, ok, err = l.reader.next(p.replayEnd)
+	} else {
+		err = l.reader.close()
 	}
-	r, ok, err := l.reader.next(p.replayEnd)
-	if !ok && l.reader.pos != l.reader.returned && p.replayNext == l.reader.returned {
+	if !ok && l.lostLocked() {
 		err = errors.Join(err, l.commitLocked(l.reader.returned, Outcome{}))
 	}
 	return r, ok, err
