@@ -209,3 +209,24 @@ func TestForgetSurvivesACrash(t *testing.T) {
 		}
 	}
 }
+
+// TestForgottenStaysForgotten: whoever is late, with a commit or a replay that began
+// before, must not make the cursor's file anew.
+func TestForgottenStaysForgotten(t *testing.T) {
+	fsys := crashfs.New(1)
+	o := options(fsys)
+	s, c, _ := delivered(t, o, 3)
+	if err := s.Forget("out"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Commit(9, spool.Outcome{Delivered: 5}); err == nil {
+		t.Error("a commit of a forgotten cursor worked")
+	}
+	if len(s.Accounts()) != 0 {
+		t.Errorf("there are accounts: %v", s.Accounts())
+	}
+	mustClose(t, s)
+	if len(under(fsys, "cursors")) != 0 {
+		t.Errorf("there are cursor files: %v", under(fsys, "cursors"))
+	}
+}

@@ -111,6 +111,8 @@ type cursorFile struct {
 	path string
 	file File // nil after a failure: the next save writes the file anew
 	at   position
+
+	closed bool // for good: the output is forgotten, or another process may have the file
 }
 
 // openCursorFile reads a cursor. The error is fs.ErrNotExist if there is none.
@@ -146,6 +148,9 @@ var errCursorDamaged = errors.New("both slots of the cursor are damaged")
 // save makes a position durable. After an error the file is written anew by the
 // next save: a failed sync is not tried again on the same file.
 func (c *cursorFile) save(p position) error {
+	if c.closed {
+		return fmt.Errorf("save cursor %s: %w", c.path, os.ErrClosed)
+	}
 	p.counter = c.at.counter + 1
 	if c.file == nil {
 		return c.rewrite(p)
@@ -178,6 +183,7 @@ func (c *cursorFile) rewrite(p position) error {
 }
 
 func (c *cursorFile) close() error {
+	c.closed = true
 	if c.file == nil {
 		return nil
 	}
