@@ -146,6 +146,7 @@ type ticket struct {
 func (s *Spool) enqueue(d *delivery) (t ticket, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked = true
 	for {
 		known := s.lookLocked(d)
 		if known.retry {

@@ -14,7 +14,7 @@
 //
 //	DIR/spool.meta                 format version and the spool's random id
 //	DIR/spool.clean                how the log ended, if the process before stopped
-//	                               cleanly; none while one runs
+//	                               cleanly; none while one runs, see mark.go
 //	DIR/spool.lock                 held by flock while a process has the spool open
 //	DIR/segments/NNNNNNNNNN-SSSSSSSSSSSSSSSSSSSS.log
 //	                               records; S… is the first sequence that the file

@@ -15,7 +15,9 @@ const (
 )
 
 // mark is what a clean stop leaves behind: where the log ended. A start takes it
-// away before it accepts an event, so that a stop of any other kind leaves none.
+// away before it accepts an event, so that a stop of any other kind leaves none. Nor
+// does a stop that comes before any delivery, after one of another kind: a start that
+// fails, because a port is in use for example, must not make the stop before it clean.
 type mark struct {
 	id       spoolID
 	next     uint64 // sequence of the next record
@@ -95,8 +97,8 @@ func (s *Spool) removeMark() error {
 // writeMark marks a clean stop, after everything else. Without it nothing is lost:
 // the next start takes the stop for an unclean one.
 func (s *Spool) writeMark() {
-	if s.o.Offline && !s.clean {
-		return
+	if !s.clean && (s.o.Offline || !s.asked) {
+		return // of the newest events nobody knows yet whether the sender was answered
 	}
 	m := mark{id: s.id, next: s.next, accepted: s.accepted}
 	if n := len(s.segments); n > 0 {

@@ -180,6 +180,7 @@ func TestAnOldEventIsFoundAmongMany(t *testing.T) {
 type naive struct {
 	events []*naiveEvent
 	window time.Duration
+	killed bool // the last start came after a kill, and nothing was delivered since
 }
 
 type naiveEvent struct {
@@ -194,6 +195,7 @@ type naiveEvent struct {
 // deliver returns the event that a delivery is a retry of, or nil and whether it
 // is tagged.
 func (n *naive) deliver(e spool.Entry, record string, now, wall time.Time) (of *naiveEvent, tagged bool) {
+	n.killed = false
 	latest := true
 	for i := len(n.events) - 1; i >= 0; i-- {
 		x := n.events[i]
@@ -215,6 +217,7 @@ func (n *naive) deliver(e spool.Entry, record string, now, wall time.Time) (of *
 
 // restart forgets what a process knows: only the wall clock is left, and the order.
 func (n *naive) restart(clean bool, now, wall time.Time) {
+	n.killed = n.killed || !clean
 	var before time.Time
 	for _, x := range n.events {
 		x.came = now
@@ -226,7 +229,7 @@ func (n *naive) restart(clean bool, now, wall time.Time) {
 		}
 		before, x.tried, x.unanswered = x.came, x.came, false
 	}
-	for i := len(n.events) - 1; i >= 0 && !clean; i-- {
+	for i := len(n.events) - 1; i >= 0 && n.killed; i-- {
 		x := n.events[i]
 		age := n.events[len(n.events)-1].wall.Sub(x.wall)
 		if age.Abs() > 10*time.Second || x.wall.After(wall) {

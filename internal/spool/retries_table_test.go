@@ -232,9 +232,25 @@ var plays = []struct{ name, script string }{
 		kill
 		wait 1m
 		A update retry 1`},
-	{"killed, then stopped", `
+	{"killed, then stopped before anything was delivered", `
 		A update new
 		kill
+		restart
+		restart
+		wait 1m
+		A update retry 1`},
+	{"killed, then stopped after another event", `
+		A update new
+		kill
+		B update new
+		restart
+		wait 1m
+		A update tagged`},
+	{"killed, then stopped after the retry was answered", `
+		A update new
+		kill
+		wait 1m
+		A update retry 1
 		restart
 		wait 1m
 		A update tagged`},

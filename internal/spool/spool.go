@@ -127,6 +127,7 @@ type Spool struct {
 	held         map[string]uint64   // by cursor: segments from this sequence on are not let go of
 	cursors      map[string]*Cursor
 	newborn      bool // no cursor was there when the spool was opened
+	asked        bool // there was an Append
 	closed       bool
 	failing      error // why the last commit failed, nil after a good one
 
