@@ -2,10 +2,14 @@ package syslog_test
 
 import (
 	"crypto/tls"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"go.uber.org/goleak"
 
@@ -19,7 +23,7 @@ import (
 func newOutput(tb testing.TB, url string, change ...func(*syslog.Config)) outputs.Output {
 	tb.Helper()
 	c := syslog.Default()
-	c.Address, c.MaxMessageSize, c.Hold = url, 1*config.MiB, 0
+	c.Address, c.MaxMessageSize, c.Hold = url, 63*config.KiB, 0
 	for _, f := range change {
 		f(&c)
 	}
@@ -37,7 +41,7 @@ func TestSuite(t *testing.T) {
 		holds        bool // it notices a receiver that is silent
 		mutual       bool // TLS with a client certificate
 	}{
-		{name: "udp", scheme: "udp", change: func(c *syslog.Config) { c.MaxMessageSize = 63 * config.KiB }},
+		{name: "udp", scheme: "udp"},
 		{name: "tcp", scheme: "tcp"},
 		{name: "tcp with hold", scheme: "tcp", holds: true, change: func(c *syslog.Config) { c.Hold = 120 * time.Millisecond }},
 		{name: "tcp by newline", scheme: "tcp", change: func(c *syslog.Config) { c.Framing = "newline" }},
@@ -81,6 +85,9 @@ func subject(tb testing.TB, scheme string, mutual, holds bool, change func(*sysl
 				}
 				if mutual {
 					c.TLS.CertFile, c.TLS.KeyFile = files.client, files.clientKey
+				}
+				if scheme != "udp" {
+					c.MaxMessageSize = 1 * config.MiB
 				}
 				if change != nil {
 					change(c)
@@ -135,4 +142,33 @@ func read(tb testing.TB, path string) []byte {
 		tb.Fatal(err)
 	}
 	return text
+}
+
+// recordOf is the record's id in a record key, as the structured data have it:
+// control characters are spaces, and at most 128 bytes.
+func recordOf(key string) string {
+	id, err := url.PathUnescape(key[strings.LastIndexByte(key, '/')+1:])
+	if err != nil {
+		panic(err)
+	}
+	id = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, id)
+	for len(id) > 128 {
+		_, size := utf8.DecodeLastRuneInString(id)
+		id = id[:len(id)-size]
+	}
+	return id
+}
+
+// useCertificates configures TLS for a transport that has it.
+func useCertificates(files certificates, transport string) func(*syslog.Config) {
+	return func(c *syslog.Config) {
+		if strings.HasSuffix(transport, "tls") {
+			c.TLS = syslog.TLS{CAFile: files.authority, CertFile: files.client, KeyFile: files.clientKey}
+		}
+	}
 }
