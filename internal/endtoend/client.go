@@ -30,7 +30,8 @@ type Client struct {
 	TLS     *tls.Config // nil: plain HTTP
 	Login   Login
 
-	conn net.Conn
+	raw  *net.TCPConn
+	conn net.Conn // raw, or TLS over it
 	in   *bufio.Reader
 }
 
@@ -39,6 +40,7 @@ type Answer struct {
 	Status     int
 	RetryAfter string
 	ID         string // of the event, if it was accepted
+	Duplicate  bool   // it was there already
 	Reason     string // if it was not
 }
 
@@ -55,6 +57,7 @@ func (c *Client) Dial() error {
 	if err != nil {
 		return err
 	}
+	raw := conn.(*net.TCPConn)
 	if err := conn.SetDeadline(time.Now().Add(Patience)); err != nil {
 		conn.Close()
 		return err
@@ -67,7 +70,7 @@ func (c *Client) Dial() error {
 		}
 		conn = secure
 	}
-	c.conn, c.in = conn, bufio.NewReader(conn)
+	c.raw, c.conn, c.in = raw, conn, bufio.NewReader(conn)
 	return nil
 }
 
@@ -102,12 +105,49 @@ func (c *Client) Post(body []byte) (Answer, error) {
 	return answer, err
 }
 
-func (c *Client) exchange(body []byte) (answer Answer, keep bool, err error) {
+// Loss is how an answer does not reach the sender.
+type Loss int
+
+// The losses. After the last two the relay may have got the body or not.
+const (
+	Unread Loss = iota // it was on its way when the sender reset the connection
+	Reset              // the sender reset the connection as soon as the body was out
+	Closed             // the sender closed it then
+)
+
+// Lose sends a body and loses the answer.
+func (c *Client) Lose(body []byte, how Loss) error {
+	if err := c.Dial(); err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.request(body); err != nil {
+		return err
+	}
+	if how == Unread {
+		if _, err := c.in.Peek(1); err != nil {
+			return err
+		}
+	}
+	if how != Closed {
+		if err := c.raw.SetLinger(0); err != nil {
+			return err
+		}
+	}
+	return c.raw.Close() // no farewell of TLS
+}
+
+func (c *Client) request(body []byte) error {
 	if err := c.conn.SetDeadline(time.Now().Add(Patience)); err != nil {
-		return Answer{}, false, err
+		return err
 	}
 	request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: relay.example.com\r\nAuthorization: Basic %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", Path, c.Login.Token(), len(body))
-	if _, err := c.conn.Write(append(request, body...)); err != nil {
+	_, err := c.conn.Write(append(request, body...))
+	return err
+}
+
+func (c *Client) exchange(body []byte) (answer Answer, keep bool, err error) {
+	if err := c.request(body); err != nil {
 		return Answer{}, false, err
 	}
 	response, err := http.ReadResponse(c.in, nil)
@@ -119,10 +159,13 @@ func (c *Client) exchange(body []byte) (answer Answer, keep bool, err error) {
 		return Answer{}, false, err
 	}
 	answer = Answer{Status: response.StatusCode, RetryAfter: response.Header.Get("Retry-After")}
-	var said struct{ ID, Reason string }
+	var said struct {
+		ID, Reason string
+		Duplicate  bool
+	}
 	if err := json.Unmarshal(text, &said); err != nil {
 		return answer, false, fmt.Errorf("read answer %d %q: %w", answer.Status, text, err)
 	}
-	answer.ID, answer.Reason = said.ID, said.Reason
+	answer.ID, answer.Reason, answer.Duplicate = said.ID, said.Reason, said.Duplicate
 	return answer, !response.Close, nil
 }

@@ -2,6 +2,7 @@ package endtoend
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -59,6 +60,32 @@ func (d *Tmpfs) Resize(mib int) {
 		d.tb.Fatalf("resize the tmpfs: %v", err)
 	}
 }
+
+// Fill takes all the room that is left, until Free.
+func (d *Tmpfs) Fill() {
+	d.tb.Helper()
+	f, err := os.Create(d.ballast())
+	if err != nil {
+		d.tb.Fatal(err)
+	}
+	defer f.Close()
+	chunk := make([]byte, 1<<16)
+	for len(chunk) > 0 {
+		if _, err := f.Write(chunk); err != nil {
+			chunk = chunk[:len(chunk)/2]
+		}
+	}
+}
+
+// Free gives back what Fill took.
+func (d *Tmpfs) Free() {
+	d.tb.Helper()
+	if err := os.Remove(d.ballast()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		d.tb.Fatal(err)
+	}
+}
+
+func (d *Tmpfs) ballast() string { return filepath.Join(d.Dir, "ballast") }
 
 // unmount runs in a test's cleanup; whoever has files open there has ended.
 func unmount(tb testing.TB, dir string) {

@@ -18,7 +18,8 @@ type Delivery struct {
 	Hash   string // SHA-256 of the body, as event.hash has it
 	Answer Answer
 	Err    error         // why no answer came: it may have been accepted or not
-	Took   time.Duration // until the answer or the error
+	Wrong  string        // what was wrong with the answer to a retry
+	Took   time.Duration // until the answer or the error, with all retries
 }
 
 // Accepted tells whether the sender was told that the relay has it.
@@ -30,10 +31,15 @@ type LoadOptions struct {
 	Connections int
 	Records     int // that each connection writes to, in turn
 	BodySize    int // up to so many bytes are added to each body
+	// Retries makes the senders send each webhook again until it is accepted, and one
+	// of three once more, as if the answer had been lost. Each has the trigger create.
+	Retries bool
+	Mark    func(number int) string // is added to the text of a record's webhook; nil: nothing
 }
 
 // Load is senders that post webhooks as fast as they are answered, each waiting
-// for one answer before it sends the next webhook. Nothing is sent twice.
+// for one answer before it sends the next webhook. Nothing is sent twice, but for
+// LoadOptions.Retries.
 type Load struct {
 	o        LoadOptions
 	address  atomic.Value // string: the door; empty while there is none
@@ -91,6 +97,10 @@ func (l *Load) Stop() []Delivery {
 
 func (l *Load) send(c *Client, connection int) {
 	defer c.Close()
+	trigger := "update"
+	if l.o.Retries {
+		trigger = "create"
+	}
 	numbers := make([]int, l.o.Records)
 	var sent []Delivery
 	for turn := 0; !l.stopped(); turn++ {
@@ -101,12 +111,12 @@ func (l *Load) send(c *Client, connection int) {
 		i := turn % l.o.Records
 		numbers[i]++
 		d := Delivery{Record: fmt.Sprintf("load-%d-%d", connection, i), Number: numbers[i]}
-		body := fmt.Appendf(nil, `{"record_type":"Threat","id":%q,"company_id":"c-1","trigger_action":"update","title":"%d","risk":"high","state":"detected","type":"User","description":%q}`,
-			d.Record, d.Number, strings.Repeat("x", turn*7919%(l.o.BodySize+1)))
+		body := fmt.Appendf(nil, `{"record_type":"Threat","id":%q,"company_id":"c-1","trigger_action":%q,"title":"%d","risk":"high","state":"detected","type":"User","description":%q}`,
+			d.Record, trigger, d.Number, strings.Repeat("x", turn*7919%(l.o.BodySize+1))+l.o.mark(d.Number))
 		sum := sha256.Sum256(body)
 		d.Hash = hex.EncodeToString(sum[:])
 		began := time.Now()
-		d.Answer, d.Err = c.Post(body)
+		l.post(c, &d, body)
 		d.Took = time.Since(began)
 		if d.Accepted() && l.doubt.Load() {
 			d.Err = ErrDoubt
@@ -118,6 +128,36 @@ func (l *Load) send(c *Client, connection int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent = append(l.sent, sent...)
+}
+
+func (o LoadOptions) mark(number int) string {
+	if o.Mark == nil {
+		return ""
+	}
+	return o.Mark(number)
+}
+
+// post sends a webhook, as often as the options say.
+func (l *Load) post(c *Client, d *Delivery, body []byte) {
+	d.Answer, d.Err = c.Post(body)
+	if !l.o.Retries {
+		return
+	}
+	for !d.Accepted() && (!l.stopped() || l.address.Load() != "") {
+		time.Sleep(2 * time.Millisecond) // who is refused does not try again at once
+		if l.connect(c) {
+			d.Answer, d.Err = c.Post(body)
+		}
+	}
+	if !d.Accepted() || d.Number%3 != 0 {
+		return
+	}
+	again, err := c.Post(body)
+	switch {
+	case err != nil: // the process is gone
+	case !again.Accepted() && again.Status != 503, again.Accepted() && (again.ID != d.Answer.ID || !again.Duplicate):
+		d.Wrong = fmt.Sprintf("a retry of what was answered with %+v got %+v", d.Answer, again)
+	}
 }
 
 func (l *Load) count(d Delivery) {

@@ -20,31 +20,6 @@ import (
 // where none may be.
 const Secret = "swordfish"
 
-// Setup says what a rig's relay is configured with.
-type Setup struct {
-	Binary    string
-	SpoolDir  string // empty: a folder of the rig
-	Plain     bool   // HTTP instead of HTTPS
-	MaxSize   string // of the spool; empty: 4GiB. A segment has an eighth of it
-	Retention string // empty: 168h
-	Outputs   []Output
-	Logins    int // how many logins of the same user name there are; 0: one
-}
-
-// Output is one file output.
-type Output struct {
-	Format    string // ecs or cef; also its name
-	Path      string // empty: a file of the rig
-	MaxEvents int    // in a batch; 0: 1000
-}
-
-func (o Output) maxEvents() int {
-	if o.MaxEvents == 0 {
-		return 1000
-	}
-	return o.MaxEvents
-}
-
 // Rig is the home of one relay: its configuration and all of its files.
 // Processes run in it one after the other. When the test ends, the last one is
 // killed if it still runs, and everything that any of them wrote to its log is
@@ -64,16 +39,11 @@ type Rig struct {
 // NewRig writes the configuration and what it names.
 func NewRig(tb testing.TB, s Setup) *Rig {
 	tb.Helper()
+	s.Outputs = slices.Clone(s.Outputs)
 	r := &Rig{Setup: s, Dir: tb.TempDir(), tb: tb}
 	r.Config = filepath.Join(r.Dir, "siemrelay.yaml")
 	if r.SpoolDir == "" {
 		r.SpoolDir = filepath.Join(r.Dir, "spool")
-	}
-	r.Outputs = slices.Clone(s.Outputs)
-	for i := range r.Outputs {
-		if r.Outputs[i].Path == "" {
-			r.Outputs[i].Path = filepath.Join(r.Dir, r.Outputs[i].Format+".out")
-		}
 	}
 	for i := range max(s.Logins, 1) {
 		l := Login{"defense", fmt.Sprintf("%s:%d %x", Secret, i, time.Now().UnixNano())}
@@ -84,7 +54,7 @@ func NewRig(tb testing.TB, s Setup) *Rig {
 	r.Certificate, err = NewCertificate()
 	r.must(err)
 	r.must(r.Certificate.Write(r.CertificateFiles()))
-	r.must(os.WriteFile(r.Config, []byte(r.yaml()), 0o600))
+	r.Configure(func(*Setup) {})
 	tb.Cleanup(r.close)
 	return r
 }
@@ -99,40 +69,15 @@ func (r *Rig) CertificateFiles() (cert, key string) {
 	return filepath.Join(r.Dir, "tls.crt"), filepath.Join(r.Dir, "tls.key")
 }
 
-func (r *Rig) yaml() string {
-	var b strings.Builder
-	or := func(value, otherwise string) string {
-		if value == "" {
-			return otherwise
-		}
-		return value
-	}
-	cert, key := r.CertificateFiles()
-	b.WriteString("receiver:\n  listen: 127.0.0.1:0\n")
-	if r.Plain {
-		b.WriteString("  insecure_http: true\n")
-	} else {
-		fmt.Fprintf(&b, "  tls: {cert_file: %q, key_file: %q}\n", cert, key)
-	}
-	b.WriteString("  basic_auth:\n")
-	for i, l := range r.Logins {
-		fmt.Fprintf(&b, "    - {username: %s, password_file: %q}\n", l.Username, r.PasswordFile(i))
-	}
-	fmt.Fprintf(&b, "spool: {dir: %q, max_size: %s, min_free: 1MiB, retention: %s}\n", r.SpoolDir, or(r.MaxSize, "4GiB"), or(r.Retention, "168h"))
-	b.WriteString("admin: {listen: 127.0.0.1:0}\nlog: {format: json}\noutputs:\n")
-	for _, o := range r.Outputs {
-		fmt.Fprintf(&b, "  - name: %s\n    type: file\n    format: %s\n", o.Format, o.Format)
-		fmt.Fprintf(&b, "    batch: {max_events: %d, max_wait: 2ms}\n    retry: {min: 10ms, max: 250ms}\n", o.maxEvents())
-		fmt.Fprintf(&b, "    file: {path: %q, max_size: 0}\n", o.Path)
-	}
-	return b.String()
-}
-
 // Launch starts a process and does not wait for it. The one before must have ended.
 func (r *Rig) Launch() *Process {
 	r.tb.Helper()
+	binary := r.Serve
+	if binary == "" {
+		binary = r.Binary
+	}
 	p, err := Launch(LaunchOptions{
-		Binary: r.Binary, Dir: r.Dir, Args: []string{"serve", "-c", r.Config},
+		Binary: binary, Dir: r.Dir, Env: append(os.Environ(), r.Env...), Args: []string{"serve", "-c", r.Config},
 		Log: filepath.Join(r.Dir, fmt.Sprintf("log-%03d", len(r.processes))),
 	})
 	r.must(err)
@@ -148,6 +93,15 @@ func (r *Rig) Start() *Process {
 	r.serving, err = p.AwaitServing()
 	r.must(err)
 	return p
+}
+
+// Log is what all processes have written to their logs.
+func (r *Rig) Log() string {
+	var b strings.Builder
+	for _, p := range r.processes {
+		b.WriteString(p.Log())
+	}
+	return b.String()
 }
 
 // Serving is what the process that was started last said about itself.
@@ -228,7 +182,7 @@ func (r *Rig) AwaitDrained() {
 	r.Eventually("everything is delivered", func() bool {
 		pending := r.Pending()
 		for _, o := range r.Outputs {
-			if pending[o.Format] != "0" {
+			if pending[o.Name] != "0" {
 				return false
 			}
 		}
