@@ -35,12 +35,13 @@ const grace = 20 * time.Second
 // start builds it from left to right, but opens the door last; stop closes the
 // door first.
 type process struct {
-	log      *slog.Logger
-	*stores  // nil until they are open
-	outputs  []outputs.Output
-	relays   map[string]*relay.Relay // by output
-	receiver *receiver.Server
-	admin    *admin.Server
+	log       *slog.Logger
+	newOutput func(config.Output, outputOptions) (outputs.Output, error)
+	*stores   // nil until they are open
+	outputs   []outputs.Output
+	relays    map[string]*relay.Relay // by output
+	receiver  *receiver.Server
+	admin     *admin.Server
 
 	receiverAddr, adminAddr string
 
@@ -52,11 +53,15 @@ type process struct {
 
 // start makes and runs everything that cfg describes. The caller stops it.
 func start(cfg *config.Config, log *slog.Logger, stdout io.Writer) (*process, error) {
-	p := &process{log: log, relays: map[string]*relay.Relay{}, failed: make(chan error, 1)}
+	p := newProcess(log)
 	if err := p.start(cfg, stdout); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
 	return p, nil
+}
+
+func newProcess(log *slog.Logger) *process {
+	return &process{log: log, newOutput: openOutput, relays: map[string]*relay.Relay{}, failed: make(chan error, 1)}
 }
 
 func (p *process) start(cfg *config.Config, stdout io.Writer) error {

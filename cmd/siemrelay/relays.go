@@ -29,7 +29,7 @@ func (p *process) startRelays(cfg *config.Config, o relayOptions) error {
 	metrics := relay.NewMetrics(o.registry)
 	for _, c := range cfg.Outputs {
 		log := p.log.With("output", c.Name)
-		out, err := openOutput(c, outputOptions{stdout: o.stdout, log: log})
+		out, err := p.newOutput(c, outputOptions{stdout: o.stdout, log: log})
 		if err != nil {
 			return err
 		}
