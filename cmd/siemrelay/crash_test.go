@@ -61,7 +61,10 @@ func startRun(t *testing.T, s endtoend.Setup, o endtoend.LoadOptions) *run {
 	}
 	o.Client = r.Client
 	r.load = endtoend.StartLoad(o)
-	t.Cleanup(func() { r.load.Stop() })
+	t.Cleanup(func() {
+		r.load.SetDoor("") // whoever tries again gives up
+		r.load.Stop()
+	})
 	return r
 }
 
