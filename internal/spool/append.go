@@ -69,9 +69,11 @@ func (s *Spool) Append(e Entry) (Receipt, error) {
 	if len(e.Body) > MaxBody {
 		return Receipt{}, fmt.Errorf("append event of %d bytes: more than %d", len(e.Body), MaxBody)
 	}
-	var d delivery
-	s.arrive(&d, e)
-	t, err := s.enqueue(&d)
+	d := s.deliveries.Get().(*delivery)
+	s.arrive(d, e)
+	t, err := s.enqueue(d)
+	*d = delivery{} // the body is the caller's
+	s.deliveries.Put(d)
 	if err == nil {
 		err = s.await(&t)
 	}
@@ -102,29 +104,36 @@ func (s *Spool) Unanswered(r Receipt) {
 // delivery is an entry on its way into the log.
 type delivery struct {
 	envelope envelope
-	payload  payload
-	encoded  [envelopeSize]byte // what payload begins with
+	encoded  [envelopeSize]byte
+	size     int // of encoded; 0 if retries are not looked for
+	body     []byte
+	sum      uint32
 	at       moment
 }
 
 // arrive makes a delivery of an entry: all that needs no lock.
 func (s *Spool) arrive(d *delivery, e Entry) {
-	d.at = s.now()
+	d.body, d.at = e.Body, s.now()
 	if s.retries == nil {
-		d.payload = newPayload(nil, e.Body)
+		d.sum = payloadSum(nil, d.body)
 		return
 	}
 	d.envelope = envelope{record: e.Record, came: d.at.wall, unique: e.Unique}
 	if d.envelope.hasRecord() {
 		d.envelope.body = digestOf(e.Body)
 	}
-	d.payload = newPayload(d.envelope.appendTo(d.encoded[:0]), e.Body)
+	d.encode()
+}
+
+func (d *delivery) encode() {
+	d.size = len(d.envelope.appendTo(d.encoded[:0]))
+	d.sum = payloadSum(d.encoded[:d.size], d.body)
 }
 
 // tag marks a delivery that may be a retry.
 func (d *delivery) tag() {
 	d.envelope.possibleRetry = true
-	d.payload = newPayload(d.envelope.appendTo(d.encoded[:0]), d.payload.body)
+	d.encode()
 }
 
 func (s *Spool) now() moment {
@@ -155,7 +164,7 @@ func (s *Spool) enqueue(d *delivery) (t ticket, err error) {
 		if s.closed {
 			return t, ErrClosed
 		}
-		if s.pending == nil || len(s.pending.buf)+len(d.payload.body) <= maxPending {
+		if s.pending == nil || len(s.pending.buf)+len(d.body) <= maxPending {
 			if known.event != nil {
 				d.tag()
 			}
@@ -228,7 +237,7 @@ func (s *Spool) appendLocked(d *delivery) (*batch, int) {
 		default:
 		}
 	}
-	b.buf = appendRecord(b.buf, d.payload)
+	b.buf = appendRecord(b.buf, payload{d.encoded[:d.size], d.body, d.sum})
 	b.ends = append(b.ends, len(b.buf))
 	if s.retries != nil {
 		b.flights.add(d.known())

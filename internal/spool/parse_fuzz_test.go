@@ -46,7 +46,9 @@ func FuzzSkim(f *testing.F) {
 	for i := range 3 {
 		e := envelope{record: digest{byte(i)}}
 		at := len(valid)
-		valid = appendRecord(valid, newPayload(e.appendTo(nil), bytes.Repeat([]byte("x"), i*30000)))
+		p := payload{envelope: e.appendTo(nil), body: bytes.Repeat([]byte("x"), i*30000)}
+		p.sum = payloadSum(p.envelope, p.body)
+		valid = appendRecord(valid, p)
 		number(valid[at:], uint64(i+1), int64(i+1))
 	}
 	f.Add(valid)

@@ -49,16 +49,15 @@ type header struct {
 // size is the length of the whole record in bytes.
 func (h header) size() int { return recordHeaderSize + h.envelope + h.body }
 
-// payload is what a record holds, ready to be written: encoded and summed by who
-// appends it, before the spool is locked.
+// payload is what a record holds, ready to be written.
 type payload struct {
 	envelope []byte
 	body     []byte
-	sum      uint32 // checksum of both
+	sum      uint32 // see payloadSum
 }
 
-func newPayload(envelope, body []byte) payload {
-	return payload{envelope, body, crc32.Update(checksum(envelope), castagnoli, body)}
+func payloadSum(envelope, body []byte) uint32 {
+	return crc32.Update(checksum(envelope), castagnoli, body)
 }
 
 // appendRecord appends a record whose sequence and acceptance time are not

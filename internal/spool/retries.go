@@ -2,6 +2,7 @@ package spool
 
 import (
 	"encoding/binary"
+	"slices"
 	"sort"
 	"time"
 )
@@ -26,11 +27,16 @@ type known struct {
 	tagged       bool
 }
 
-// retries tells a retry from a repeat: it remembers the newest events that are
-// durable, by record and body. Events in flight are with their batches, see
-// flights. It is only logic: the caller holds the spool's lock and says what time
-// it is. It errs towards "new": whatever was forgotten, or is hidden by a collision
-// of keys, is never merged with.
+// retries tells a retry from a repeat. The rule: what equals an earlier event of its
+// record, within the window, is a retry of it if the body is unique by nature,
+// whatever came between and whatever the wall clock says; or if the event is the
+// record's latest and its answer was lost. Else it is a new event that may be a
+// retry.
+//
+// It remembers the newest events that are durable, by record and body; those in
+// flight are with their batches, see flights. It is only logic: the caller holds the
+// spool's lock and says what time it is. It errs towards "new": what was forgotten,
+// or is hidden by a collision of keys, is never merged with.
 type retries struct {
 	window time.Duration
 	max    int // entries
@@ -54,8 +60,8 @@ func bodyKey(record, body digest) uint64 {
 
 // flights are the events of a batch that is not settled yet, by their place in it.
 type flights struct {
-	events           []known
-	byRecord, byBody map[uint64]int // as in retries, of this batch
+	events []known
+	byBody map[uint64]int // as in retries, of this batch
 }
 
 func (f *flights) add(e known) {
@@ -63,19 +69,22 @@ func (f *flights) add(e known) {
 	if e.record == (digest{}) { // it takes its place and is never looked for
 		return
 	}
-	if f.byRecord == nil {
-		f.byRecord, f.byBody = map[uint64]int{}, map[uint64]int{}
+	if f.byBody == nil {
+		f.byBody = map[uint64]int{}
 	}
-	i := len(f.events) - 1
-	f.byRecord[recordKey(e.record)] = i
-	f.byBody[bodyKey(e.record, e.body)] = i
+	f.byBody[bodyKey(e.record, e.body)] = len(f.events) - 1
 }
 
 // clear makes f ready for another batch.
 func (f *flights) clear() {
 	f.events = f.events[:0]
-	clear(f.byRecord)
 	clear(f.byBody)
+}
+
+// has tells whether there is an event of the record from place i on. It is asked
+// only where little else is left that speaks against a retry, which is rare.
+func (f *flights) has(record digest, i int) bool {
+	return slices.ContainsFunc(f.events[i:], func(e known) bool { return e.record == record })
 }
 
 // earlier is what is known of the deliveries that equal a new one.
@@ -89,25 +98,28 @@ type earlier struct {
 // look finds what a delivery that comes now repeats. The batches in flight are
 // given newest first; nil ones are passed over.
 func (x *retries) look(d *envelope, now moment, batches ...*flights) earlier {
-	rk, bk := recordKey(d.record), bodyKey(d.record, d.body)
-	latest := true // no event of the record is newer than those still to be looked at
+	key := bodyKey(d.record, d.body)
 	for b, f := range batches {
 		if f == nil {
 			continue
 		}
-		newest, has := f.byRecord[rk]
-		if i, ok := f.byBody[bk]; ok && x.same(&f.events[i], d, now) {
+		if i, ok := f.byBody[key]; ok && x.same(&f.events[i], d, now) {
 			e := &f.events[i]
-			return earlier{event: e, retry: x.isRetry(e, d, latest && newest == i, now), batch: b, index: i}
+			retry := d.unique || x.lostAnswer(e, now) && !f.has(d.record, i+1) && !anyHas(batches[:b], d.record)
+			return earlier{event: e, retry: retry, batch: b, index: i}
 		}
-		latest = latest && !has
 	}
-	if n, ok := x.byBody[bk]; ok {
+	if n, ok := x.byBody[key]; ok {
 		if e := x.at(n); x.same(e, d, now) {
-			return earlier{event: e, retry: x.isRetry(e, d, latest && x.byRecord[rk] == n, now), batch: -1}
+			retry := d.unique || x.lostAnswer(e, now) && x.byRecord[recordKey(d.record)] == n && !anyHas(batches, d.record)
+			return earlier{event: e, retry: retry, batch: -1}
 		}
 	}
 	return earlier{}
+}
+
+func anyHas(batches []*flights, record digest) bool {
+	return slices.ContainsFunc(batches, func(f *flights) bool { return f != nil && f.has(record, 0) })
 }
 
 // same tells whether d repeats e within the window.
@@ -115,15 +127,11 @@ func (x *retries) same(e *known, d *envelope, now moment) bool {
 	return e.record == d.record && e.body == d.body && now.since-e.came <= x.window
 }
 
-// isRetry is the rule: see DESIGN.md, "Retry or repeat?". latest tells that e is
-// the newest event of its record. A body that is unique by nature can't be a
-// repeat, so no clock that was set makes a difference; of another one both clocks
-// must say that it is in the window.
-func (x *retries) isRetry(e *known, d *envelope, latest bool, now moment) bool {
-	if d.unique {
-		return true
-	}
-	return latest && e.unanswered && now.since-e.tried >= retryAfter && now.wall-e.accepted <= int64(x.window)
+// lostAnswer tells whether the sender may be delivering e again because it has no
+// answer. Both clocks must say that e is in the window, for one may have been set or
+// have stood still.
+func (x *retries) lostAnswer(e *known, now moment) bool {
+	return e.unanswered && now.since-e.tried >= retryAfter && now.wall-e.accepted <= int64(x.window)
 }
 
 // recognise notes that e was delivered again: the answer to that takes the place

@@ -134,6 +134,8 @@ type Spool struct {
 	rosterMu sync.Mutex
 	roster   []string // what the list of outputs on disk says
 
+	deliveries sync.Pool // of *delivery
+
 	always    chan struct{} // closed from the start
 	gathered  chan struct{} // the expected events are there
 	wake      chan struct{}
@@ -165,6 +167,7 @@ func Open(o Options) (*Spool, error) {
 		prepared:  make(chan struct{}),
 	}
 	close(s.always)
+	s.deliveries.New = func() any { return new(delivery) }
 	s.metrics = newMetrics(s)
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open spool %s: %w", o.Dir, err), s.closeFiles(), s.unlock())

@@ -1,12 +1,14 @@
 package spool_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/siemrelay/siemrelay/internal/spool"
 )
@@ -20,28 +22,41 @@ func benchOptions(b *testing.B) spool.Options {
 
 var benchBody = []byte(`{"pad":"` + strings.Repeat("x", 1400-10) + `"}`)
 
+// BenchmarkAppend appends events of as many records, with retries looked for and
+// without.
 func BenchmarkAppend(b *testing.B) {
-	for _, writers := range []int{1, 16, 64, 256} {
-		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
-			s := mustOpen(b, benchOptions(b))
-			defer mustClose(b, s)
-			b.SetBytes(int64(len(benchBody)))
-			b.ReportAllocs()
-			var left atomic.Int64
-			left.Store(int64(b.N))
-			var wg sync.WaitGroup
-			for range writers {
-				wg.Go(func() {
-					for left.Add(-1) >= 0 {
-						if _, err := s.Append(spool.Entry{Body: benchBody}); err != nil {
-							b.Error(err)
-						}
-					}
-				})
+	for _, window := range []time.Duration{time.Hour, 0} {
+		for _, writers := range []int{1, 16, 64, 256} {
+			b.Run(fmt.Sprintf("window=%v/writers=%d", window, writers), func(b *testing.B) {
+				o := benchOptions(b)
+				o.RetryWindow = window
+				benchmarkAppend(b, o, writers)
+			})
+		}
+	}
+}
+
+func benchmarkAppend(b *testing.B, o spool.Options, writers int) {
+	s := mustOpen(b, o)
+	defer mustClose(b, s)
+	b.SetBytes(int64(len(benchBody)))
+	b.ReportAllocs()
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			e := spool.Entry{Body: benchBody}
+			for n := left.Add(-1); n >= 0; n = left.Add(-1) {
+				binary.LittleEndian.PutUint64(e.Record[:], uint64(n+1)*0x9e3779b97f4a7c15)
+				binary.LittleEndian.PutUint64(e.Record[8:], uint64(n+1)*0xc2b2ae3d27d4eb4f)
+				if _, err := s.Append(e); err != nil {
+					b.Error(err)
+				}
 			}
-			wg.Wait()
 		})
 	}
+	wg.Wait()
 }
 
 // BenchmarkBareLog is the yardstick for one writer: a write and an fdatasync.
