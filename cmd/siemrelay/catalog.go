@@ -15,6 +15,7 @@ import (
 	"github.com/siemrelay/siemrelay/normalize"
 	"github.com/siemrelay/siemrelay/outputs"
 	"github.com/siemrelay/siemrelay/outputs/file"
+	"github.com/siemrelay/siemrelay/outputs/syslog"
 )
 
 // outputType is a kind of output: what the configuration needs to know, and how
@@ -52,6 +53,17 @@ func outputTypes() []outputType {
 				}
 				return ""
 			},
+		},
+		{
+			OutputType: config.OutputType{
+				Name:          "syslog",
+				DefaultFormat: "cef",
+				Settings:      func() any { c := syslog.Default(); return &c },
+			},
+			open: func(settings any, o outputOptions) (outputs.Output, error) {
+				return syslog.New(*settings.(*syslog.Config), syslog.Options{Logger: o.log})
+			},
+			owns: func(any) string { return "" },
 		},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/siemrelay/siemrelay/internal/relay"
 	"github.com/siemrelay/siemrelay/normalize"
 	"github.com/siemrelay/siemrelay/outputs/file"
+	"github.com/siemrelay/siemrelay/outputs/syslog"
 )
 
 const (
@@ -34,6 +35,10 @@ func shipped(m *machine) config.Options {
 		Name:          "file",
 		Settings:      func() any { c := file.Default(); return &c },
 		DefaultFormat: "ecs",
+	}, {
+		Name:          "syslog",
+		Settings:      func() any { c := syslog.Default(); return &c },
+		DefaultFormat: "cef",
 	}}
 	return o
 }
