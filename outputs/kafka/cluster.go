@@ -111,6 +111,9 @@ func (c *cluster) learn(ctx context.Context, names []string) error {
 	}
 	m, err := nc.roundTrip(ctx, &metadata.Request{TopicNames: old, IncludeTopicAuthorizedOperations: true})
 	if err != nil {
+		if hungUp(err) && c.dialer.config.SASL.Mechanism == "" {
+			err = fmt.Errorf("%w (the broker hung up; this port may expect a login)", err)
+		}
 		return fmt.Errorf("ask broker %s about topics: %w", nc.address, err)
 	}
 	c.note(m.(*metadata.Response), nc)

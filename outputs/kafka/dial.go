@@ -158,7 +158,7 @@ func (d *dialer) explain(err error) error {
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	var alert tls.AlertError
+	var remote *net.OpError
 	var plain tls.RecordHeaderError
 	var hint string
 	switch {
@@ -170,19 +170,27 @@ func (d *dialer) explain(err error) error {
 		hint = "the broker's certificate is for another name; connect to that name or set tls.server_name"
 	case errors.As(err, &invalid):
 		hint = "renew the broker's certificate"
-	case errors.As(err, &alert):
+	case strings.Contains(err.Error(), expectsTLS):
+		hint = "set tls.enabled to true, or name a port without TLS"
+	case errors.As(err, &remote) && remote.Op == "remote error": // a TLS alert
 		hint = "the broker refused our side of TLS; if it asks for client certificates, check tls.cert_file and tls.key_file"
 	case errors.As(err, &plain):
 		hint = "this port does not speak TLS; set tls.enabled to false or name the broker's TLS port"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		if !d.config.TLS.Enabled && d.config.SASL.Mechanism == "" {
-			return fmt.Errorf("%w (the broker hung up at the first request; it may expect TLS or a login)", err)
-		}
-		return err
+	case hungUp(err) && d.config.TLS.Enabled:
+		return fmt.Errorf("%w (the broker hung up; this port may not speak TLS)", err)
+	case hungUp(err):
+		return fmt.Errorf("%w (the broker hung up; this port may expect TLS)", err)
 	default:
 		return err
 	}
 	return &outputs.NotReady{Err: fmt.Errorf("%w: %s", err, hint)}
+}
+
+// expectsTLS is what the library says of an answer that is a TLS alert.
+const expectsTLS = "expecting TLS"
+
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // conn is one connection to a broker, for one request at a time. After an error it

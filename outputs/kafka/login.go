@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
-	"syscall"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol/saslauthenticate"
@@ -53,8 +51,7 @@ func (d *dialer) authenticate(ctx context.Context, c *conn, text []byte) ([]byte
 	s := d.config.SASL
 	m, err := c.roundTrip(ctx, &saslauthenticate.Request{AuthBytes: text})
 	switch {
-	// Some brokers say no by hanging up.
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+	case hungUp(err): // that is how some brokers say no
 		return nil, &outputs.NotReady{Err: fmt.Errorf("log in as %s with %s: the broker hung up; check sasl.username and the password: %w", s.Username, s.Mechanism, err)}
 	case err != nil:
 		return nil, fmt.Errorf("log in as %s with %s: %w", s.Username, s.Mechanism, err)

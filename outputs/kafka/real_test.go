@@ -1,0 +1,351 @@
+package kafka_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/siemrelay/siemrelay/internal/config"
+	"github.com/siemrelay/siemrelay/internal/endtoend"
+	testkafka "github.com/siemrelay/siemrelay/internal/testenv/kafka"
+	"github.com/siemrelay/siemrelay/outputs"
+	"github.com/siemrelay/siemrelay/outputs/kafka"
+)
+
+// shared is the one broker that most of the tests with a real one use.
+type shared struct {
+	once    sync.Once
+	dir     string
+	cluster *testkafka.Cluster
+	err     error
+}
+
+var broker shared //nolint:gochecknoglobals // TestMain is the one place that can stop it
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if broker.cluster != nil {
+		_ = broker.cluster.Stop()
+	}
+	_ = os.RemoveAll(broker.dir)
+	os.Exit(code)
+}
+
+// realBroker is a broker, started by the first test that asks.
+func realBroker(t *testing.T) *testkafka.Cluster {
+	t.Helper()
+	needJava(t)
+	broker.once.Do(func() {
+		if broker.dir, broker.err = os.MkdirTemp("", "siemrelay-kafka-"); broker.err == nil {
+			broker.cluster, broker.err = testkafka.Start(testkafka.Options{Brokers: 1, Dir: broker.dir})
+		}
+	})
+	if broker.err != nil {
+		t.Fatal(broker.err)
+	}
+	return broker.cluster
+}
+
+// needJava skips where there is no Java, loudly; with CI set it fails.
+func needJava(t *testing.T) {
+	t.Helper()
+	for _, tool := range []string{"java", "mvn"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			endtoend.Skip(t, fmt.Errorf("a real Kafka needs Java and Maven: %w", err))
+		}
+	}
+}
+
+func realConfig(c *testkafka.Cluster, listener, topic string) kafka.Config {
+	k := kafka.Default()
+	k.Brokers = c.Addresses(listener)
+	k.Topic = topic
+	if strings.HasSuffix(listener, "SSL") {
+		k.TLS = kafka.TLS{Enabled: true, CAFile: c.CAFile}
+	}
+	if listener == testkafka.MutualTLS {
+		k.TLS.CertFile, k.TLS.KeyFile = c.CertFile, c.KeyFile
+	}
+	if strings.HasPrefix(listener, "SASL") {
+		k.SASL = kafka.SASL{Mechanism: "SCRAM-SHA-512", Username: testkafka.User, Password: config.NewSecret(testkafka.Password)}
+	}
+	return k
+}
+
+func createTopic(t *testing.T, c *testkafka.Cluster, x testkafka.Topic) {
+	t.Helper()
+	if err := c.Create(x); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRealListeners delivers over every kind of listener and login, with every
+// compression, and reads it back with the consumer of another project.
+func TestRealListeners(t *testing.T) {
+	c := realBroker(t)
+	for i, x := range []struct{ listener, mechanism, compression string }{
+		{testkafka.Plain, "", "none"},
+		{testkafka.SASL, "PLAIN", "gzip"},
+		{testkafka.SASL, "SCRAM-SHA-256", "snappy"},
+		{testkafka.SASLOnTLS, "SCRAM-SHA-512", "lz4"},
+		{testkafka.MutualTLS, "", "zstd"},
+	} {
+		t.Run(strings.Join([]string{x.listener, x.mechanism, x.compression}, " "), func(t *testing.T) {
+			name := fmt.Sprint("listeners-", i)
+			createTopic(t, c, testkafka.Topic{Name: name, Partitions: 3})
+			k := realConfig(c, x.listener, name)
+			k.SASL.Mechanism, k.Compression = x.mechanism, x.compression
+			if x.mechanism == "" {
+				k.SASL = kafka.SASL{}
+			}
+			out := open(t, k, kafka.Options{})
+			want := messages(1, 1000)
+			deliver(t, out, want[:1]) // a new broker may need a moment
+			send(t, out, want[1:])
+			got, err := c.Records(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			inOrder(t, got, want)
+		})
+	}
+}
+
+// TestRealRefusals: the message of each says what is wrong, and nobody's event is blamed.
+func TestRealRefusals(t *testing.T) {
+	c := realBroker(t)
+	createTopic(t, c, testkafka.Topic{Name: "open", Partitions: 1})
+	createTopic(t, c, testkafka.Topic{Name: "reserved", Partitions: 1})
+	if err := c.Reserve("reserved", "User:somebody-else"); err != nil {
+		t.Fatal(err)
+	}
+	for name, x := range map[string]struct {
+		listener string
+		change   func(k *kafka.Config)
+		want     string
+	}{
+		"wrong password, SCRAM": {testkafka.SASL, func(k *kafka.Config) { k.SASL.Password = config.NewSecret("wr0ng") }, "check sasl.username and the password"},
+		"wrong password, PLAIN": {testkafka.SASL, func(k *kafka.Config) {
+			k.SASL.Password, k.SASL.Mechanism = config.NewSecret("wr0ng"), "PLAIN"
+		}, "check sasl.username and the password"},
+		"unknown topic":         {testkafka.SASL, func(k *kafka.Config) { k.Topic = "nobody-made-it" }, "topic nobody-made-it: [3] Unknown Topic Or Partition"},
+		"no right on the topic": {testkafka.SASL, func(k *kafka.Config) { k.Topic = "reserved" }, "topic reserved: [29] Topic Authorization Failed"},
+		"no login":              {testkafka.SASL, func(k *kafka.Config) { k.SASL = kafka.SASL{} }, "this port may expect a login"},
+		"no TLS":                {testkafka.SASLOnTLS, func(k *kafka.Config) { k.TLS = kafka.TLS{} }, "set tls.enabled to true"},
+		"TLS where there is none": {testkafka.Plain, func(k *kafka.Config) {
+			k.TLS = kafka.TLS{Enabled: true, CAFile: c.CAFile}
+		}, "this port may not speak TLS"},
+		"unknown authority":     {testkafka.SASLOnTLS, func(k *kafka.Config) { k.TLS.CAFile = "" }, "set tls.ca_file"},
+		"no client certificate": {testkafka.MutualTLS, func(k *kafka.Config) { k.TLS.CertFile, k.TLS.KeyFile = "", "" }, "check tls.cert_file"},
+		"another name":          {testkafka.SASLOnTLS, func(k *kafka.Config) { k.TLS.ServerName = "kafka.example.com" }, "set tls.server_name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := realConfig(c, x.listener, "open")
+			x.change(&k)
+			k.Timeout = 5 * time.Second
+			out := open(t, k, kafka.Options{})
+			err := out.Send(t.Context(), messages(1, 3))
+			if err == nil {
+				t.Fatal("it worked")
+			}
+			t.Log(err)
+			var notReady *outputs.NotReady
+			if errors.As(err, &notReady) == strings.Contains(x.want, " may ") { // a guess is not enough to raise an alarm
+				t.Errorf("NotReady or not: %T", err)
+			}
+			if !strings.Contains(err.Error(), x.want) {
+				t.Errorf("the error does not say %q", x.want)
+			}
+			if strings.Contains(err.Error(), "wr0ng") || strings.Contains(err.Error(), testkafka.Password) {
+				t.Errorf("the error tells the password")
+			}
+		})
+	}
+}
+
+// TestRealPartitions: keys land where the Java producer puts them, and the Java consumer
+// reads what was sent.
+func TestRealPartitions(t *testing.T) {
+	c := realBroker(t)
+	createTopic(t, c, testkafka.Topic{Name: "ours", Partitions: 7})
+	createTopic(t, c, testkafka.Topic{Name: "theirs", Partitions: 7})
+	out := open(t, realConfig(c, testkafka.Plain, "ours"), kafka.Options{Headers: []kafka.Header{{Key: "ecs.version", Value: "9.4.0"}}})
+	var batch []outputs.Message
+	var lines strings.Builder
+	for i := range 50 {
+		m := message(i, strings.Repeat("é", i%5)+fmt.Sprint("record-", i, "%2F"))
+		batch = append(batch, m)
+		fmt.Fprintf(&lines, "%s\t%s\n", m.Key, m.Body)
+	}
+	send(t, out, batch)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if _, err := c.Run(ctx, lines.String(), "org.apache.kafka.tools.ConsoleProducer", "--bootstrap-server", c.Addresses(testkafka.Plain)[0],
+		"--topic", "theirs", "--reader-property", "parse.key=true"); err != nil {
+		t.Fatal(err)
+	}
+	where := func(topic string) map[string]string {
+		text, err := c.Run(ctx, "", "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", c.Addresses(testkafka.Plain)[0],
+			"--topic", topic, "--from-beginning", "--max-messages", "50", "--timeout-ms", "30000",
+			"--formatter-property", "print.key=true", "--formatter-property", "print.partition=true", "--formatter-property", "print.headers=true", "--formatter-property", "print.timestamp=true")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]string{}
+		for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
+			f := strings.Split(line, "\t") // CreateTime:…, Partition:…, headers, key, value
+			if len(f) != 5 {
+				t.Fatalf("the Java consumer printed %q", line)
+			}
+			found[f[3]] = f[1]
+			if topic == "ours" && !strings.HasPrefix(f[2], "event.id:000000") {
+				t.Errorf("headers are %q", f[2])
+			}
+		}
+		return found
+	}
+	ours, theirs := where("ours"), where("theirs")
+	if len(ours) != len(batch) {
+		t.Errorf("the Java consumer read %d events, want %d", len(ours), len(batch))
+	}
+	used := map[string]bool{}
+	for key, partition := range theirs {
+		used[partition] = true
+		if ours[key] != partition {
+			t.Errorf("key %s is in %s, the Java producer puts it into %s", key, ours[key], partition)
+		}
+	}
+	if len(used) < 5 {
+		t.Errorf("only %d of 7 partitions are used: the test shows little", len(used))
+	}
+}
+
+// TestRealKill kills the broker five times under load.
+func TestRealKill(t *testing.T) {
+	needJava(t)
+	c := startCluster(t, 1)
+	createTopic(t, c, testkafka.Topic{Name: "kill", Partitions: 4})
+	k := realConfig(c, testkafka.SASL, "kill")
+	k.Timeout = 5 * time.Second
+	hammer(t, c, k, func(await func(more int)) error {
+		for range 5 {
+			await(2000)
+			c.Kill(0)
+			if err := c.Restart(0); err != nil {
+				return err
+			}
+		}
+		await(2000)
+		return nil
+	})
+}
+
+// TestRealLeaderChange kills a leader of three brokers, and later another.
+func TestRealLeaderChange(t *testing.T) {
+	needJava(t)
+	c := startCluster(t, 3)
+	createTopic(t, c, testkafka.Topic{Name: "kill", Partitions: 4, Copies: 3, Config: map[string]string{"min.insync.replicas": "2"}})
+	k := realConfig(c, testkafka.Plain, "kill")
+	k.Timeout = 5 * time.Second
+	hammer(t, c, k, func(await func(more int)) error {
+		for range 2 {
+			await(2000)
+			leaders, err := c.Leaders("kill")
+			if err != nil {
+				return err
+			}
+			down := int(leaders[0]) - 1
+			c.Kill(down)
+			await(2000)
+			if err := c.Restart(down); err != nil {
+				return err
+			}
+		}
+		await(2000)
+		return nil
+	})
+}
+
+func startCluster(t *testing.T, brokers int) *testkafka.Cluster {
+	t.Helper()
+	c, err := testkafka.Start(testkafka.Options{Brokers: brokers, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Stop() })
+	return c
+}
+
+// hammer sends events as a relay does while trouble runs on a goroutine of its own; then
+// it compares what arrived. await waits until so many more are delivered.
+func hammer(t *testing.T, c *testkafka.Cluster, k kafka.Config, trouble func(await func(more int)) error) {
+	t.Helper()
+	const size = 100
+	out := open(t, k, kafka.Options{})
+	var done atomic.Int64
+	over := make(chan error, 1)
+	go func() { // ends before this function does
+		over <- trouble(func(more int) {
+			for until := done.Load() + int64(more); done.Load() < until && t.Context().Err() == nil; {
+				<-time.After(time.Millisecond)
+			}
+		})
+	}()
+	var all []outputs.Message
+	failures := 0
+	for running := true; running; {
+		select {
+		case err := <-over:
+			if err != nil {
+				t.Fatal(err)
+			}
+			running = false
+		case <-time.After(10 * time.Millisecond):
+		}
+		batch := messages(len(all)+1, size)
+		all = append(all, batch...)
+		for left := batch; len(left) > 0; {
+			err := out.Send(t.Context(), left)
+			if err == nil {
+				break
+			}
+			failures++
+			left = retried(t, left, err)
+			<-time.After(50 * time.Millisecond)
+		}
+		done.Add(size)
+	}
+	got, err := c.Records(k.Topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d events, %d records, %d failed sends", len(all), len(got), failures)
+	inOrder(t, got, all)
+}
+
+// retried is what is to be sent again after an error.
+func retried(t *testing.T, batch []outputs.Message, err error) []outputs.Message {
+	t.Helper()
+	var p *outputs.Partial
+	if !errors.As(err, &p) {
+		return batch
+	}
+	var left []outputs.Message
+	for i, r := range p.Results {
+		if r.Status == outputs.Refused {
+			t.Fatalf("event %s was refused: %v", strconv.Quote(batch[i].ID), r.Err)
+		}
+		if r.Status == outputs.Retry {
+			left = append(left, batch[i])
+		}
+	}
+	return left
+}
