@@ -115,6 +115,26 @@ func TestACursorThatIsMissingMustNotSkip(t *testing.T) {
 	}
 }
 
+// TestANewOutputIsKnownAtOnce, not only from the next start on.
+func TestANewOutputIsKnownAtOnce(t *testing.T) {
+	fsys := crashfs.New(1)
+	s := mustOpen(t, options(fsys))
+	mustCursor(t, s, "stays")
+	mustCursor(t, s, "out")
+	mustAppend(t, s, event(0))
+	mustClose(t, s)
+	fsys.Edit(dir+"/cursors/out.cursor", func([]byte) []byte { return nil })
+	s = mustOpen(t, options(fsys))
+	defer mustClose(t, s)
+	c, err := s.Cursor("out", spool.FromNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := drain(t, c); len(got) != 1 {
+		t.Errorf("an output whose cursor has gone missing got %d events, want 1", len(got))
+	}
+}
+
 func TestADamagedRosterCostsNothing(t *testing.T) {
 	for name, change := range map[string]func([]byte) []byte{
 		"gone":    func([]byte) []byte { return nil },
