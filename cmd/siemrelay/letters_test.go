@@ -175,12 +175,7 @@ func TestLettersKilled(t *testing.T) {
 	for _, name := range names {
 		output.refuse(name, "poison")
 	}
-	r := startAudited(t, setup, endtoend.LoadOptions{Connections: 6, Records: 3, BodySize: 1000, Retries: true, Mark: func(number int) string {
-		if number%10 == 0 {
-			return "poison"
-		}
-		return ""
-	}})
+	r := startAudited(t, setup, endtoend.LoadOptions{Connections: 6, Records: 3, BodySize: 1000, Retries: true, Mark: poisoned})
 	for _, l := range r.ledgers {
 		l.Unordered = true
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/siemrelay/siemrelay/internal/endtoend"
 )
@@ -89,10 +90,7 @@ type document struct {
 	Message    string
 	Tags       []string
 	Defensecom struct {
-		Threat, Ticket struct {
-			ID     string
-			Source struct{ Label string }
-		}
+		Threat, Ticket struct{ ID, Source string }
 	}
 	Organization struct{ ID, Name string }
 	DataStream   struct{ Namespace string } `json:"data_stream"`
@@ -171,9 +169,9 @@ func (s *sent) cut(trigger string, how endtoend.Loss) { s.t.Helper(); s.lose(s.b
 
 const withNote = `,"note_message":"N","note_created_at":"2026-06-19T10:00:00Z"`
 
-// stories are all about rule 1, and about what is no retry. That an answered
-// webhook was unanswered counts only 30 s later, by the relay's own clock: the table
-// of the spool's tests has rule 2, with every time that matters.
+// stories are all about rule 1, and about what is no retry. Rule 2 takes 30 s of the
+// relay's own clock: see TestRetryOfUnanswered, and for every time that matters the
+// table in the tests of the spool, whose clock is a fake.
 var stories = []story{
 	{"create cut three times, update between, restarts", func(s *sent) {
 		s.cut("create", endtoend.Unread)
@@ -383,4 +381,43 @@ func TestRetryWhileFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.AwaitAccount("ecs", endtoend.Account{Entered: accepted, Delivered: accepted})
+}
+
+// TestRetryOfUnanswered is rule 2, which needs 30 s of the relay's own clock: what
+// was accepted just before a kill is unanswered, so that the same again is its
+// retry; what was accepted before a stop in order is not.
+func TestRetryOfUnanswered(t *testing.T) {
+	t.Parallel() // it hardly does anything
+	killed, stopped := openLab(t, endtoend.Setup{}), openLab(t, endtoend.Setup{})
+	story := func(d *lab, record string) *sent { return &sent{lab: d, record: record} }
+	first := map[*lab]string{}
+	for _, d := range []*lab{killed, stopped} {
+		first[d] = story(d, "last").answered("closed").ID
+		story(d, "overtaken").answered("closed")
+		story(d, "overtaken").answered("reopen")
+		d.restart(d == killed)
+	}
+	time.Sleep(31 * time.Second) // the least wait of the sender is a minute
+	story(killed, "last").again("closed", first[killed])
+	time.Sleep(time.Second)
+	for range 2 { // answered now, and not long ago
+		if a := story(killed, "last").answered("closed"); a.Duplicate {
+			t.Errorf("a repeat of what was answered got %+v", a)
+		}
+	}
+	if a := story(killed, "overtaken").answered("closed"); a.Duplicate {
+		t.Errorf("a repeat after another event got %+v", a)
+	}
+	if a := story(stopped, "last").answered("closed"); a.Duplicate {
+		t.Errorf("a repeat after a stop in order got %+v", a)
+	}
+	for d, want := range map[*lab]int{killed: 6, stopped: 4} {
+		ids := map[string]bool{}
+		for _, doc := range d.delivered() {
+			ids[doc.Event.ID] = true
+		}
+		if len(ids) != want {
+			t.Errorf("%d events, want %d", len(ids), want)
+		}
+	}
 }

@@ -13,9 +13,11 @@ type Ledger struct {
 	// Unordered says that events may have come late, as dead letters do that are sent
 	// again: neither the order of lines nor which ones are there again is checked.
 	Unordered bool
-	tail      Tail
-	lines     []Line
-	ends      []int // how many lines there were when a process had ended
+	// Partial says that some events were given up, and so may be missing.
+	Partial bool
+	tail    Tail
+	lines   []Line
+	ends    []int // how many lines there were when a process had ended
 }
 
 // NewLedger returns the ledger of an output that has nothing yet.
@@ -87,9 +89,9 @@ func (l *Ledger) Check(sent []Delivery, maxAgain int) []string {
 	for _, d := range sent {
 		id := ids[deliveryKey{d.Record, d.Number}]
 		switch {
-		case d.Accepted() && id == "":
+		case d.Accepted() && id == "" && !l.Partial:
 			add("webhook %d of record %s was accepted as %s and is lost", d.Number, d.Record, d.Answer.ID)
-		case d.Accepted() && id != d.Answer.ID:
+		case d.Accepted() && id != "" && id != d.Answer.ID:
 			add("webhook %d of record %s was accepted as %s and came as %s", d.Number, d.Record, d.Answer.ID, id)
 		}
 	}
