@@ -34,6 +34,7 @@ func (s *Spool) run() {
 			s.releaseExpired()
 		case <-probe.C:
 			s.probe()
+			s.noteQuiet()
 		case <-s.quit:
 			s.commitPending()
 			return
@@ -78,6 +79,7 @@ func (s *Spool) commit(b *batch) outcome {
 		return outcome{err: err}
 	}
 	s.accepted = o.accepted + int64(n) - 1
+	s.committed = time.Now()
 	s.publish(g, int64(size), n)
 	if !g.asked && g.size > s.segmentSize/2 {
 		g.asked = true

@@ -21,6 +21,7 @@
 //	                               may hold, as the header says it too, and orders the
 //	                               files; among those with the same one NNNNNNNNNN
 //	                               does, which counts files
+//	DIR/spool.quiet                how far the log was when it was last quiet
 //	DIR/cursors/NAME.cursor        how far the output NAME has come, and its account
 //	DIR/spool.outputs              the outputs that have a cursor
 //	DIR/aside/                     damaged segments and cut tails, for a person
@@ -118,6 +119,14 @@
 //
 // A slot of version 1 has 40 bytes: those to 31, four zero, and the checksum. It is
 // read as one whose account begins where it stands.
+//
+// # spool.quiet, 40 bytes, written in place and not synced: nothing depends on it
+//
+//	 0     8  magic "SRQUIET\n"
+//	 8     4  format version, 1
+//	12    16  spool id
+//	28     8  the process lived on for 10 s after accepting what is before this sequence
+//	36     4  checksum of bytes 0 to 35
 //
 // # spool.outputs: the outputs that have a cursor
 //

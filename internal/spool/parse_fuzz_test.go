@@ -109,3 +109,17 @@ func TestBodiesThatCollideAreNotOne(t *testing.T) {
 		t.Errorf("another body is %+v", e)
 	}
 }
+
+func FuzzQuiet(f *testing.F) {
+	f.Add(encodeQuiet(spoolID{1, 2, 3}, 77))
+	f.Add([]byte(quietMagic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		id, next, err := parseQuiet(b)
+		if err != nil {
+			return
+		}
+		if again := encodeQuiet(id, next); string(again) != string(b) {
+			t.Errorf("%x was read and is written as %x", b, again)
+		}
+	})
+}

@@ -45,7 +45,7 @@ func (s *Spool) recallRetries() {
 		}
 	}
 	if !s.clean {
-		markUnanswered(parts, now.wall)
+		markUnanswered(parts, now.wall, s.readQuiet())
 	}
 	before := time.Duration(math.MinInt64)
 	for _, events := range slices.Backward(parts) {
@@ -92,8 +92,8 @@ func (s *Spool) recallSegment(g *segment, end uint64) (events []recalled, err er
 // seen, after an unclean stop. It goes back from the newest one as long as it
 // knows all that came, and stops where something is missing or the clock was set:
 // of what is before that, the newest event of its record is not known, or not how
-// old it is. now is the wall clock.
-func markUnanswered(parts [][]recalled, now int64) {
+// old it is. now is the wall clock; what is before the sequence quiet is in no doubt.
+func markUnanswered(parts [][]recalled, now int64, quiet uint64) {
 	var newest, next *recalled
 	for _, events := range parts {
 		for i := len(events) - 1; i >= 0; i-- {
@@ -102,7 +102,7 @@ func markUnanswered(parts [][]recalled, now int64) {
 				newest = e
 			}
 			age := time.Duration(newest.wall - e.wall)
-			if !e.ok || e.wall > now || age > crashWindow || age < -crashWindow || next != nil && next.sequence != e.sequence+1 {
+			if e.sequence < quiet || !e.ok || e.wall > now || age > crashWindow || age < -crashWindow || next != nil && next.sequence != e.sequence+1 {
 				return
 			}
 			e.unanswered = true

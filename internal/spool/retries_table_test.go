@@ -212,6 +212,39 @@ var plays = []struct{ name, script string }{
 		A update tagged
 		B update retry 2
 		C update retry 3`},
+	{"the process is killed after a lull: it outlived the answer", `
+		A update new
+		wait 16s
+		die
+		wait 1m
+		A update tagged`},
+	{"the process is killed before a lull is one", `
+		A update new
+		wait 9s
+		die
+		wait 1m
+		A update retry 1`},
+	{"the process is killed after a lull and one more event", `
+		A update new
+		wait 16s
+		B update new
+		die
+		wait 1m
+		A update tagged
+		B update retry 2`},
+	{"killed twice: the second process cannot speak for the first", `
+		A update new
+		die
+		wait 20s
+		die
+		wait 1m
+		A update retry 1`},
+	{"the power fails after a lull: the note of it was not synced", `
+		A update new
+		wait 16s
+		kill
+		wait 1m
+		A update retry 1`},
 	{"killed: only the record's latest", `
 		A closed new
 		A reopened new

@@ -109,6 +109,13 @@ func (p *play) kill() {
 	p.fsys.Crash()
 }
 
+// die ends the process alone: what it has written stays, synced or not.
+func (p *play) die() {
+	p.fsys.Fault(func(crashfs.Op, string, int) error { return crashfs.ErrCrashed })
+	p.s.Close()
+	p.fsys.Fault(nil)
+}
+
 // read notes what has come into the log, and returns the newest of it.
 func (p *play) read() (newest spool.Receipt) {
 	for {
@@ -187,6 +194,9 @@ func (p *play) line(line string) {
 		p.open()
 	case "kill":
 		p.kill()
+		p.open()
+	case "die":
+		p.die()
 		p.open()
 	case "full":
 		p.fsys.Resize(1)

@@ -106,10 +106,12 @@ type Spool struct {
 	clean   bool // the process before stopped cleanly
 
 	// What follows belongs to the committer once it runs.
-	nextNumber  uint32 // of the next segment file
-	accepted    int64  // acceptance time of the newest record, Unix nanoseconds
-	segmentSize int64  // a segment is closed before it grows larger; fixed by Open
-	refusedSize int64  // of the record that there was no room for last, in bytes
+	nextNumber  uint32    // of the next segment file
+	accepted    int64     // acceptance time of the newest record, Unix nanoseconds
+	committed   time.Time // when this process last made an event durable
+	noted       uint64    // the sequence of noteQuiet
+	segmentSize int64     // a segment is closed before it grows larger; fixed by Open
+	refusedSize int64     // of the record that there was no room for last, in bytes
 
 	mu           sync.Mutex
 	segments     []*segment // in order; only the last can be open for writing
