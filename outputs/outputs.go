@@ -42,6 +42,13 @@ type Message struct {
 	SyslogSeverity int
 	// Body is the event in the output's format, without a line ending.
 	Body []byte
+	// State is what the event says of its record as it is now, one JSON object without
+	// a line ending; only for an output that asked for it, and empty for an event that
+	// says nothing of a record. A state without a note leaves the record's last one.
+	State []byte
+	// Overwrite says that the event is a replay that is to replace what the receiver
+	// has of it, where the output can do that. Otherwise it is only to fill a gap.
+	Overwrite bool
 }
 
 // Output delivers batches to one destination.

@@ -9,11 +9,14 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/siemrelay/siemrelay/internal/config"
 	"github.com/siemrelay/siemrelay/internal/relay"
 	"github.com/siemrelay/siemrelay/mappings"
 	"github.com/siemrelay/siemrelay/normalize"
 	"github.com/siemrelay/siemrelay/outputs"
+	"github.com/siemrelay/siemrelay/outputs/elasticsearch"
 	"github.com/siemrelay/siemrelay/outputs/file"
 	"github.com/siemrelay/siemrelay/outputs/syslog"
 )
@@ -25,12 +28,19 @@ type outputType struct {
 	open func(settings any, o outputOptions) (outputs.Output, error)
 	// owns names what no two outputs can share, "" for nothing.
 	owns func(settings any) string
+	// namespace is the data_stream.namespace of events whose company has none; nil for
+	// an output that has no setting for it.
+	namespace func(settings any) string
+	// states tells whether the output asks for each record's current state; nil is no.
+	states func(settings any) bool
 }
 
 // outputOptions are what outputs need besides their settings.
 type outputOptions struct {
-	stdout io.Writer
-	log    *slog.Logger
+	stdout   io.Writer
+	log      *slog.Logger
+	name     string
+	registry prometheus.Registerer // nil counts for nobody
 }
 
 // outputTypes is the list of outputs: a new one is a folder under outputs/ and
@@ -65,6 +75,19 @@ func outputTypes() []outputType {
 			},
 			owns: func(any) string { return "" },
 		},
+		{
+			OutputType: config.OutputType{
+				Name:          "elasticsearch",
+				DefaultFormat: "ecs",
+				Settings:      func() any { c := elasticsearch.Default(); return &c },
+			},
+			open: func(settings any, o outputOptions) (outputs.Output, error) {
+				return elasticsearch.New(*settings.(*elasticsearch.Config), elasticsearch.Options{Name: o.name, Logger: o.log, Registry: o.registry})
+			},
+			owns:      func(any) string { return "" },
+			namespace: func(settings any) string { return settings.(*elasticsearch.Config).Namespace },
+			states:    func(settings any) bool { return settings.(*elasticsearch.Config).Latest },
+		},
 	}
 }
 
@@ -74,11 +97,29 @@ func openOutput(c config.Output, o outputOptions) (outputs.Output, error) {
 	if !ok {
 		return nil, fmt.Errorf("make output %s: unknown type %q", c.Name, c.Type)
 	}
+	o.name = c.Name
 	out, err := t.open(c.Settings, o)
 	if err != nil {
 		return nil, fmt.Errorf("make output %s: %w", c.Name, err)
 	}
 	return out, nil
+}
+
+// namespaceOf is the data_stream.namespace of events at an output whose company has
+// none.
+func namespaceOf(c config.Output) string {
+	if t, ok := outputTypeOf(c); ok && t.namespace != nil {
+		return t.namespace(c.Settings)
+	}
+	return namespace
+}
+
+// stateOf is the encoder of the states that an output asks for, nil if it doesn't.
+func stateOf(c config.Output) normalize.Encoder {
+	if t, ok := outputTypeOf(c); ok && t.states != nil && t.states(c.Settings) {
+		return normalize.NewState()
+	}
+	return nil
 }
 
 // outputTypeOf finds the type of a configured output.

@@ -12,7 +12,8 @@ import (
 	"github.com/siemrelay/siemrelay/normalize"
 )
 
-// namespace is data_stream.namespace of every event whose company has none.
+// namespace is data_stream.namespace of every event whose company has none, and whose
+// output has none either.
 const namespace = "default"
 
 // relayOptions are what all relays share.
@@ -29,7 +30,7 @@ func (p *process) startRelays(cfg *config.Config, o relayOptions) error {
 	metrics := relay.NewMetrics(o.registry)
 	for _, c := range cfg.Outputs {
 		log := p.log.With("output", c.Name)
-		out, err := p.newOutput(c, outputOptions{stdout: o.stdout, log: log})
+		out, err := p.newOutput(c, outputOptions{stdout: o.stdout, log: log, registry: o.registry})
 		if err != nil {
 			return err
 		}
@@ -73,7 +74,7 @@ func (p *process) newRelay(c config.Output, o relay.Options) (*relay.Relay, erro
 	if err := p.begin(c.Name); err != nil {
 		return nil, err
 	}
-	o.Name, o.Namespace = c.Name, namespace
+	o.Name, o.Namespace, o.State = c.Name, namespaceOf(c), stateOf(c)
 	o.Lanes, o.Letters = p.lanes(c.Name, cursor, o.Logger), lettersOf{c.Name, p.letters}
 	o.Batch = relay.Batch{MaxEvents: c.Batch.MaxEvents, MaxBytes: int(c.Batch.MaxBytes), MaxWait: c.Batch.MaxWait}
 	o.Retry = relay.Retry{Min: c.Retry.Min, Max: c.Retry.Max}
@@ -82,7 +83,7 @@ func (p *process) newRelay(c config.Output, o relay.Options) (*relay.Relay, erro
 
 func newEncoder(c config.Output) (normalize.Encoder, error) {
 	return normalize.NewEncoder(c.Format, normalize.EncoderOptions{
-		AgentVersion: version, Namespace: namespace, EventOriginal: c.EventOriginal,
+		AgentVersion: version, Namespace: namespaceOf(c), EventOriginal: c.EventOriginal,
 	})
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/siemrelay/siemrelay/outputs"
 )
 
-// batch is the events in hand. Encoded and raw bodies lie in one buffer each, which
+// batch is the events in hand. Encoded and raw bodies and states lie in one buffer each, which
 // the next batch uses again; the texts of all messages are one string.
 type batch struct {
 	msgs    []outputs.Message
@@ -19,6 +19,7 @@ type batch struct {
 	at      []int   // those indexes
 	bodies  []byte
 	raws    []byte
+	states  []byte
 	texts   []byte
 	beyond  room // how far the batch may grow after it was gathered, see probe
 }
@@ -54,6 +55,9 @@ func (b *batch) reset(limit Batch) {
 	if cap(b.raws) > 2*limit.maxRaws() {
 		b.raws = nil
 	}
+	if cap(b.states) > 2*limit.MaxBytes {
+		b.states = nil
+	}
 	if cap(b.texts) > keepTexts {
 		b.texts = nil
 	}
@@ -61,7 +65,7 @@ func (b *batch) reset(limit Batch) {
 		b.msgs, b.entries, b.at = nil, nil, nil
 	}
 	b.msgs, b.entries, b.at = b.msgs[:0], b.entries[:0], b.at[:0]
-	b.bodies, b.raws, b.texts = b.bodies[:0], b.raws[:0], b.texts[:0]
+	b.bodies, b.raws, b.states, b.texts = b.bodies[:0], b.raws[:0], b.states[:0], b.texts[:0]
 }
 
 func (b Batch) maxRaws() int { return max(b.MaxBytes, minRaws) }
@@ -216,6 +220,7 @@ func (r *Relay) take(l *lane, limits []room) got {
 	}
 	b.add(l, &r.event, outputs.Message{
 		Namespace: cmp.Or(r.event.Namespace, r.o.Namespace), Body: b.bodies[start:len(b.bodies):len(b.bodies)],
+		State: r.state(), Overwrite: l.Overwrite != nil && l.Overwrite(),
 	})
 	l.passed()
 	return taken
@@ -248,5 +253,30 @@ func (r *Relay) normalise(m *normalize.Mapping, raw normalize.Raw) (err error) {
 func (r *Relay) encode() (err error) {
 	defer caught("encode", &err)
 	r.batch.bodies = r.o.Encode(r.batch.bodies, &r.event)
+	return nil
+}
+
+// state appends what r.event says of its record as it is now to the batch's states,
+// and returns it; nil if the output has no use for it, or the event says nothing.
+func (r *Relay) state() []byte {
+	b := &r.batch
+	start := len(b.states)
+	if r.o.State == nil {
+		return nil
+	}
+	err := r.encodeState()
+	if err != nil {
+		b.states = b.states[:start]
+		r.trouble.note(reasonEncode, reasonEncode.text(), fmt.Errorf("event %s: its record's state: %w", r.event.ID, err))
+	}
+	if len(b.states) == start {
+		return nil
+	}
+	return b.states[start:len(b.states):len(b.states)]
+}
+
+func (r *Relay) encodeState() (err error) {
+	defer caught("encode the state", &err)
+	r.batch.states = r.o.State(r.batch.states, &r.event)
 	return nil
 }

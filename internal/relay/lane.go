@@ -46,6 +46,9 @@ type Lane struct {
 	Pass func() uint64
 	// WantSequences asks for Settled.Sequences.
 	WantSequences bool
+	// Overwrite tells whether the event that Next returned last is to replace what the
+	// receiver has of it, Message.Overwrite. Nil is never.
+	Overwrite func() bool
 }
 
 // maxLanes is how many lanes a relay can have.

@@ -73,6 +73,9 @@ type Options struct {
 	Mapping *normalize.Mapping
 	// Encode writes an event in the output's format.
 	Encode normalize.Encoder
+	// State writes what an event says of its record as it is now, for Message.State; nil
+	// for an output that has no use for it. It may append nothing.
+	State normalize.Encoder
 	// Namespace is the data_stream.namespace of messages whose company has none.
 	Namespace string
 	// Output is used by Run alone; the caller closes it after Run has returned.

@@ -1,0 +1,178 @@
+// Package elasticsearch is the output that writes events into the data streams of
+// Elasticsearch or OpenSearch, and, if asked, each record's latest state into an
+// index beside them.
+//
+// It guarantees that a Send calls a message done only if the cluster said of exactly
+// that document that it has it, now or from an earlier try: every document is created
+// under its event id, so that sending again never makes a second one in the same
+// index. What the cluster refuses is judged document by document, by the type of the
+// error; a reply that doesn't match the request counts for nothing. A message with
+// Overwrite is written over its document, wherever in the data stream that is. The
+// latest state of a record is written with the time of its acceptance as its version,
+// so that an older state never replaces a newer one.
+//
+// It refuses to know what the documents say, but for two places: event.ingested,
+// which stays when a document is written again, and defensecom.note, which a state
+// without a note keeps.
+package elasticsearch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/siemrelay/siemrelay/outputs"
+)
+
+// Options are what an output needs besides its configuration.
+type Options struct {
+	// Name is the output's name, the metric's label.
+	Name string
+	// Logger is told of what an operator should know. Nil discards.
+	Logger *slog.Logger
+	// Registry gets the output's one metric. Nil counts for nobody.
+	Registry prometheus.Registerer
+}
+
+// New makes an output from a configuration. It dials nothing; the error is about the
+// configuration.
+func New(c Config, o Options) (outputs.Output, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	client, err := newClient(c)
+	if err != nil {
+		return nil, err
+	}
+	out := &output{config: c, client: client, log: o.Logger, redirected: redirected(o)}
+	if c.TLS.InsecureSkipVerify {
+		o.Logger.Warn("tls.insecure_skip_verify is set: anybody on the way to the cluster can read and change events, and learn the password")
+	}
+	if c.authorization() != "" && strings.HasPrefix(strings.Join(c.URLs, " "), "http:") {
+		o.Logger.Warn("urls has an address without TLS: the login is sent readable")
+	}
+	return out, nil
+}
+
+// redirected counts documents that went to a failure store.
+func redirected(o Options) prometheus.Counter {
+	vec := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "siemrelay_elasticsearch_failure_store_total",
+		Help: "Events that Elasticsearch put into the data stream's failure store instead of the data stream. They count as delivered.",
+	}, []string{"output"})
+	if o.Registry != nil {
+		var already prometheus.AlreadyRegisteredError
+		if err := o.Registry.Register(vec); errors.As(err, &already) {
+			if existing, ok := already.ExistingCollector.(*prometheus.CounterVec); ok {
+				vec = existing
+			}
+		}
+	}
+	return vec.WithLabelValues(o.Name)
+}
+
+type output struct {
+	config     Config
+	client     *client
+	log        *slog.Logger
+	redirected prometheus.Counter
+	// known is set once the product is.
+	known bool
+	// told is set once the log has a line about a failure store.
+	told bool
+}
+
+// Send implements outputs.Output. A batch is one bulk request; before it, records
+// whose note must be kept and documents to be written again are looked up.
+func (o *output) Send(ctx context.Context, batch []outputs.Message) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("send batch: %w", context.Cause(ctx))
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.config.Timeout)
+	defer cancel()
+	w := newWork(batch, o.config)
+	if err := o.findDocuments(ctx, w); err != nil {
+		return err
+	}
+	if o.config.Latest {
+		if err := o.planStates(ctx, w); err != nil {
+			return err
+		}
+	}
+	if len(w.ops) > 0 {
+		if err := o.write(ctx, w); err != nil {
+			return err
+		}
+	}
+	return w.outcome()
+}
+
+// write sends the operations and settles what became of each.
+func (o *output) write(ctx context.Context, w *work) error {
+	a, err := o.client.bulk(ctx, encode(w.ops), len(w.ops))
+	if err != nil {
+		return err
+	}
+	if err := o.client.refusal("send batch", a); err != nil {
+		return err
+	}
+	items, err := parseBulk(a.body, w.ops)
+	if wrong := o.checkProduct(ctx, a); wrong != nil {
+		return wrong // it says more than that the reply makes no sense
+	}
+	if err != nil {
+		return fmt.Errorf("send batch: %w", err)
+	}
+	for i, x := range items {
+		if x.FailureStore == "used" {
+			o.redirected.Inc()
+			if !o.told {
+				o.told = true
+				o.log.Warn("elasticsearch puts events into the failure store of the data stream: they are delivered, but no dashboard shows them; run siemrelay setup elasticsearch")
+			}
+		}
+		w.settle(w.ops[i], x, o.client.clean)
+	}
+	return nil
+}
+
+// checkProduct asks once who answers, if a reply doesn't say.
+func (o *output) checkProduct(ctx context.Context, a answer) error {
+	if o.known {
+		return nil
+	}
+	var err error
+	switch {
+	case a.product == "Elasticsearch" && o.config.Flavor == flavorOpenSearch:
+		err = notReady("this is Elasticsearch, and flavor says opensearch: correct the one or the other")
+	case a.product == "Elasticsearch", o.config.Flavor == flavorOpenSearch:
+	case o.config.Flavor == flavorElasticsearch:
+		err = notReady("this does not say that it is Elasticsearch, by the header %s: look whether urls is right and nothing on the way takes headers out, or set flavor to opensearch", productHeader)
+	default:
+		var info serverInfo
+		if info, err = o.client.info(ctx); err == nil && info.Flavor == "" {
+			err = notReady("this is neither Elasticsearch nor OpenSearch: look whether urls is right and nothing on the way takes headers out")
+		}
+	}
+	o.known = err == nil
+	return err
+}
+
+// Close implements outputs.Output.
+func (o *output) Close() error {
+	o.client.close()
+	return nil
+}
+
+// stream is the name of a message's data stream.
+func stream(m outputs.Message, c Config) string {
+	return "logs-" + m.Dataset + "-" + cmp.Or(m.Namespace, c.Namespace)
+}
