@@ -196,3 +196,34 @@ func TestQueuedLettersStay(t *testing.T) {
 		t.Errorf("next is %d, want the queued letter", got)
 	}
 }
+
+// TestALetterInHandThatTheLogComesToAgain: the cursor was lost, and the log comes to
+// an event, and has it refused, whose letter is being delivered at that moment. The
+// letters lane goes on, and the letter is the log's.
+func TestALetterInHandThatTheLogComesToAgain(t *testing.T) {
+	s := open(t, options(t.TempDir()))
+	settled(t, s, letters("kibana", 1, 2)...)
+	if err := s.Begin("kibana", deadletter.Position{Next: 1}); err != nil {
+		t.Fatal(err)
+	}
+	requeue(t, s, 1, 2)
+	q := s.Queue("kibana")
+	if next(t, q) != 1 || next(t, q) != 2 {
+		t.Fatal("the queue does not begin with 1 and 2")
+	}
+	if err := s.Put(letters("kibana", 1)); err != nil { // by the log
+		t.Fatal(err)
+	}
+	s.Settle("kibana", 0)
+	if err := q.Commit(deadletter.Outcome{Delivered: 2}); err != nil {
+		t.Fatal(err)
+	}
+	a := s.Accounts()["kibana"]
+	const handed = 1 // by the new cursor
+	if dead := handed + a.Carried - a.Queued - a.Delivered - a.Lost; dead != 1 || a.Dead != 1 || a.Queued != 0 {
+		t.Errorf("the ledger has %d dead letters; the account is %+v", dead, a)
+	}
+	if err := q.Commit(deadletter.Outcome{Delivered: 1}); err == nil {
+		t.Error("a letter was committed, none is in hand")
+	}
+}

@@ -177,16 +177,21 @@ func (q *Queue) read(tx *sql.Tx) (page, damaged []Letter, err error) {
 // Commit makes durable that the first Delivered + Filtered of the letters that were
 // returned since the last Commit, and not put back, have left. Those that were
 // returned after them stay in hand. After an error it may be repeated.
+//
+// A letter that was put back and has left all the same was put by the log's lane,
+// which had lost its cursor and came to the event once more: the letter is that
+// entry's from then on, and only the queue's one ends.
 func (q *Queue) Commit(o Outcome) error {
 	q.s.mu.Lock()
 	ids := slices.SortedFunc(maps.Keys(q.handed), func(a, b int64) int { return q.handed[a] - q.handed[b] })
+	most := uint64(len(ids) + len(q.back))
 	q.s.mu.Unlock()
-	n := o.Delivered + o.Filtered
-	if n > uint64(len(ids)) {
-		return fmt.Errorf("commit dead letters of %s: %d were delivered or filtered, %d are in hand", q.output, n, len(ids))
+	if n := o.Delivered + o.Filtered; n > most {
+		return fmt.Errorf("commit dead letters of %s: %d were delivered or filtered, %d are in hand", q.output, n, most)
 	}
+	n := min(o.Delivered+o.Filtered, uint64(len(ids)))
 	ids = ids[:n]
-	if n == 0 {
+	if o == (Outcome{}) {
 		q.s.mu.Lock()
 		clear(q.back)
 		q.s.mu.Unlock()
