@@ -318,7 +318,7 @@ func hammer(t *testing.T, c *testkafka.Cluster, k kafka.Config, trouble func(awa
 				break
 			}
 			failures++
-			left = retried(t, left, err)
+			left = unsettled(t, left, err)
 			<-time.After(50 * time.Millisecond)
 		}
 		done.Add(size)
@@ -331,8 +331,8 @@ func hammer(t *testing.T, c *testkafka.Cluster, k kafka.Config, trouble func(awa
 	inOrder(t, got, all)
 }
 
-// retried is what is to be sent again after an error.
-func retried(t *testing.T, batch []outputs.Message, err error) []outputs.Message {
+// unsettled is what is to be sent again after an error.
+func unsettled(t *testing.T, batch []outputs.Message, err error) []outputs.Message {
 	t.Helper()
 	var p *outputs.Partial
 	if !errors.As(err, &p) {
