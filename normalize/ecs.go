@@ -39,7 +39,7 @@ func newECS(o EncoderOptions) Encoder {
 func (w *object) ecsBase(e *Event, o EncoderOptions) {
 	w.time("@timestamp", date{e.facts.timestamp, true})
 	ecs := w.open("ecs")
-	w.text("version", ecsVersion)
+	w.text("version", ECSVersion)
 	w.close(ecs)
 	stream := w.open("data_stream")
 	w.text("type", "logs")

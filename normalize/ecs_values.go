@@ -1,7 +1,7 @@
 package normalize
 
-// ecsVersion is the version of ECS that every document follows, its ecs.version.
-const ecsVersion = "9.4.0"
+// ECSVersion is the version of ECS that every document follows, its ecs.version.
+const ECSVersion = "9.4.0"
 
 // ecsCategories returns the values of event.category, sorted.
 func ecsCategories() []string {

@@ -136,7 +136,7 @@ func (r *mappingReader) checkCategories(p place, s source) {
 	for _, category := range s.categories {
 		expected := ecsTypes(category)
 		if expected == nil {
-			r.fail(p, "category %s is not a value of event.category in ECS %s; %s", shown(category), ecsVersion, r.hint(category, ecsCategories()))
+			r.fail(p, "category %s is not a value of event.category in ECS %s; %s", shown(category), ECSVersion, r.hint(category, ecsCategories()))
 			continue
 		}
 		if len(s.types) == 0 {
@@ -144,7 +144,7 @@ func (r *mappingReader) checkCategories(p place, s source) {
 		}
 		for _, t := range s.types {
 			if !slices.Contains(expected, t) {
-				r.fail(p, "type %s does not go with category %s in ECS %s; one of %s", shown(t), category, ecsVersion, strings.Join(expected, ", "))
+				r.fail(p, "type %s does not go with category %s in ECS %s; one of %s", shown(t), category, ECSVersion, strings.Join(expected, ", "))
 			}
 		}
 	}

@@ -28,7 +28,7 @@ func (w *object) stateBase(e *Event) {
 	f := &e.facts
 	w.time("@timestamp", date{f.timestamp, true})
 	ecs := w.open("ecs")
-	w.text("version", ecsVersion)
+	w.text("version", ECSVersion)
 	w.close(ecs)
 	event := w.open("event")
 	w.text("id", e.ID)

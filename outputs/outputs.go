@@ -80,6 +80,14 @@ type Checker interface {
 	Check(ctx context.Context) error
 }
 
+// Inspector is implemented by outputs that find out more while they check.
+type Inspector interface {
+	Checker
+	// Inspect is Check, and says what it saw, a sentence each: facts about the
+	// receiver, and warnings about what works now but may lose or hold up events later.
+	Inspect(ctx context.Context) (facts, warnings []string, err error)
+}
+
 // ErrTooLarge says that the receiver can't take a batch of this size. The relay
 // halves the batch; one message alone that is too large is refused for good.
 var ErrTooLarge = errors.New("batch too large for the receiver")

@@ -18,6 +18,7 @@ import (
 	"github.com/siemrelay/siemrelay/outputs"
 	"github.com/siemrelay/siemrelay/outputs/elasticsearch"
 	"github.com/siemrelay/siemrelay/outputs/file"
+	"github.com/siemrelay/siemrelay/outputs/kafka"
 	"github.com/siemrelay/siemrelay/outputs/syslog"
 )
 
@@ -41,6 +42,9 @@ type outputOptions struct {
 	log      *slog.Logger
 	name     string
 	registry prometheus.Registerer // nil counts for nobody
+	format   string
+	// companies are those of the configuration, by id.
+	companies map[string]config.Company
 }
 
 // outputTypes is the list of outputs: a new one is a folder under outputs/ and
@@ -88,6 +92,19 @@ func outputTypes() []outputType {
 			namespace: func(settings any) string { return settings.(*elasticsearch.Config).Namespace },
 			states:    func(settings any) bool { return settings.(*elasticsearch.Config).Latest },
 		},
+		{
+			OutputType: config.OutputType{
+				Name:          "kafka",
+				DefaultFormat: "ecs",
+				Settings:      func() any { c := kafka.Default(); return &c },
+			},
+			open: func(settings any, o outputOptions) (outputs.Output, error) {
+				return kafka.New(*settings.(*kafka.Config), kafka.Options{
+					CompanyTopics: companyTopics(o.companies), Headers: kafkaHeaders(o.format), Logger: o.log,
+				})
+			},
+			owns: func(any) string { return "" },
+		},
 	}
 }
 
@@ -97,12 +114,31 @@ func openOutput(c config.Output, o outputOptions) (outputs.Output, error) {
 	if !ok {
 		return nil, fmt.Errorf("make output %s: unknown type %q", c.Name, c.Type)
 	}
-	o.name = c.Name
+	o.name, o.format = c.Name, c.Format
 	out, err := t.open(c.Settings, o)
 	if err != nil {
 		return nil, fmt.Errorf("make output %s: %w", c.Name, err)
 	}
 	return out, nil
+}
+
+// companyTopics are the topics of the companies that have one of their own.
+func companyTopics(companies map[string]config.Company) map[string]string {
+	topics := map[string]string{}
+	for id, c := range companies {
+		if c.Topic != "" {
+			topics[id] = c.Topic
+		}
+	}
+	return topics
+}
+
+// kafkaHeaders are the headers of records that depend on the format of their value.
+func kafkaHeaders(format string) []kafka.Header {
+	if format == "ecs" {
+		return []kafka.Header{{Key: "ecs.version", Value: normalize.ECSVersion}, {Key: "content-type", Value: "application/json"}}
+	}
+	return []kafka.Header{{Key: "content-type", Value: "text/plain; charset=utf-8"}}
 }
 
 // namespaceOf is the data_stream.namespace of events at an output whose company has

@@ -66,11 +66,19 @@ func validate(ctx context.Context, flag string, connect bool, std streams) error
 	}
 	var failed []error
 	for i, out := range outs {
-		if err := check(ctx, out); err != nil {
-			failed = append(failed, fmt.Errorf("output %s: %w", cfg.Outputs[i].Name, err))
+		name := cfg.Outputs[i].Name
+		facts, warnings, err := check(ctx, out)
+		for _, fact := range facts {
+			fmt.Fprintf(std.out, "output %s: %s\n", name, fact)
+		}
+		for _, w := range warnings {
+			fmt.Fprintf(std.out, "output %s: %s (warning)\n", name, w)
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("output %s: %w", name, err))
 			continue
 		}
-		fmt.Fprintf(std.out, "output %s: can be delivered to\n", cfg.Outputs[i].Name)
+		fmt.Fprintf(std.out, "output %s: can be delivered to\n", name)
 	}
 	if len(failed) > 0 {
 		return &exitError{exitUnavailable, errors.Join(failed...)}
@@ -81,7 +89,7 @@ func validate(ctx context.Context, flag string, connect bool, std streams) error
 func openOutputs(cfg *config.Config, stdout io.Writer) ([]outputs.Output, error) {
 	var outs []outputs.Output
 	for _, c := range cfg.Outputs {
-		out, err := openOutput(c, outputOptions{stdout: stdout, log: slog.New(slog.DiscardHandler)})
+		out, err := openOutput(c, outputOptions{stdout: stdout, log: slog.New(slog.DiscardHandler), companies: cfg.Companies})
 		if err != nil {
 			return outs, err
 		}
@@ -90,12 +98,15 @@ func openOutputs(cfg *config.Config, stdout io.Writer) ([]outputs.Output, error)
 	return outs, nil
 }
 
-func check(ctx context.Context, out outputs.Output) error {
-	c, ok := out.(outputs.Checker)
-	if !ok {
-		return nil
-	}
+// check looks at one output, and tells what the output itself has to tell.
+func check(ctx context.Context, out outputs.Output) (facts, warnings []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	return c.Check(ctx)
+	switch o := out.(type) {
+	case outputs.Inspector:
+		return o.Inspect(ctx)
+	case outputs.Checker:
+		return nil, nil, o.Check(ctx)
+	}
+	return nil, nil, nil
 }

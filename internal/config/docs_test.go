@@ -16,6 +16,7 @@ import (
 	"github.com/siemrelay/siemrelay/normalize"
 	"github.com/siemrelay/siemrelay/outputs/elasticsearch"
 	"github.com/siemrelay/siemrelay/outputs/file"
+	"github.com/siemrelay/siemrelay/outputs/kafka"
 	"github.com/siemrelay/siemrelay/outputs/syslog"
 )
 
@@ -44,6 +45,10 @@ func shipped(m *machine) config.Options {
 		Name:          "elasticsearch",
 		Settings:      func() any { c := elasticsearch.Default(); return &c },
 		DefaultFormat: "ecs",
+	}, {
+		Name:          "kafka",
+		Settings:      func() any { c := kafka.Default(); return &c },
+		DefaultFormat: "ecs",
 	}}
 	return o
 }
@@ -52,12 +57,13 @@ func shipped(m *machine) config.Options {
 func exampleMachine(t *testing.T) *machine {
 	t.Helper()
 	m := newMachine(t)
-	m.env = map[string]string{"OLD_WEBHOOK_PASSWORD": canary, "CLOUD_API_KEY": canary, "OPENSEARCH_PASSWORD": canary}
+	m.env = map[string]string{"OLD_WEBHOOK_PASSWORD": canary, "CLOUD_API_KEY": canary, "OPENSEARCH_PASSWORD": canary, "KAFKA_PASSWORD": canary}
 	for _, dir := range []string{"etc/siemrelay", "run/secrets"} {
 		m.files[dir+"/tls.crt"], m.files[dir+"/tls.key"] = m.files["tls.crt"], m.files["tls.key"]
 		m.write(dir+"/webhook-password", canary+"\n")
 		m.write(dir+"/webhook-username", "defense\n")
 		m.write(dir+"/es-key", canary+"\n")
+		m.write(dir+"/kafka-password", canary+"\n")
 		m.write(dir+"/mapping.yaml", read(t, examples+"mappings/mapping.yaml"))
 	}
 	return m
