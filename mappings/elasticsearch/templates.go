@@ -36,10 +36,12 @@ const (
 	// fields of his own; siemrelay never writes it.
 	Custom = "defensecom@custom"
 
-	eventsMappings = "defensecom@mappings"
-	eventsSettings = "defensecom@settings"
-	latestMappings = "defensecom-latest@mappings"
-	retention      = "defensecom-retention"
+	// EventsMappings, EventsSettings and LatestMappings are the component templates.
+	EventsMappings = "defensecom@mappings"
+	EventsSettings = "defensecom@settings"
+	LatestMappings = "defensecom-latest@mappings"
+	// Retention is the policy of OpenSearch's index state management.
+	Retention = "defensecom-retention"
 )
 
 // ManagedBy is what _meta.managed_by says of everything that is ours.
@@ -91,18 +93,18 @@ func Objects(o Options) []Object {
 	t := Fields()
 	objects := []Object{
 		t.object(KindPipeline, Pipeline, "/_ingest/pipeline/", pipeline()),
-		t.object(KindComponent, eventsMappings, "/_component_template/", body{"template": body{"mappings": t.mappings(o.Flavor, false)}}),
-		t.object(KindComponent, eventsSettings, "/_component_template/", body{"template": settings(o)}),
-		t.object(KindComponent, latestMappings, "/_component_template/", body{"template": body{"mappings": t.mappings(o.Flavor, true)}}),
+		t.object(KindComponent, EventsMappings, "/_component_template/", body{"template": body{"mappings": t.mappings(o.Flavor, false)}}),
+		t.object(KindComponent, EventsSettings, "/_component_template/", body{"template": settings(o)}),
+		t.object(KindComponent, LatestMappings, "/_component_template/", body{"template": body{"mappings": t.mappings(o.Flavor, true)}}),
 		t.object(KindTemplate, EventsTemplate, "/_index_template/", eventsTemplate(o)),
 		t.object(KindTemplate, LatestTemplate, "/_index_template/", body{
 			"index_patterns": []string{LatestPattern},
 			"priority":       priority,
-			"composed_of":    []string{latestMappings},
+			"composed_of":    []string{LatestMappings},
 		}),
 	}
 	if o.Flavor == OpenSearch && o.Retention != "" {
-		objects = append(objects, Object{KindPolicy, retention, "/_plugins/_ism/policies/" + retention, indented(policy(o.Retention))})
+		objects = append(objects, Object{KindPolicy, Retention, "/_plugins/_ism/policies/" + Retention, indented(t.policy(o.Retention))})
 	}
 	for _, name := range []string{LatestThreat, LatestTicket} {
 		objects = append(objects, Object{Kind: KindIndex, Name: name, Path: "/" + name})
@@ -167,10 +169,10 @@ func eventsTemplate(o Options) body {
 		"index_patterns": []string{EventsPattern},
 		"priority":       priority,
 		"data_stream":    body{},
-		"composed_of":    []string{eventsMappings, eventsSettings},
+		"composed_of":    []string{EventsMappings, EventsSettings},
 	}
 	if o.Flavor == Elasticsearch {
-		template["composed_of"] = []string{eventsMappings, eventsSettings, Custom}
+		template["composed_of"] = []string{EventsMappings, EventsSettings, Custom}
 		template["ignore_missing_component_templates"] = []string{Custom}
 	}
 	return template
@@ -178,9 +180,9 @@ func eventsTemplate(o Options) body {
 
 // policy makes OpenSearch's index state management roll a data stream over and
 // delete what is older than retention.
-func policy(retention string) body {
+func (t Table) policy(retention string) body {
 	return body{"policy": body{
-		"description":   fmt.Sprintf("Defense.com events are deleted after %s (managed by %s)", retention, ManagedBy),
+		"description":   fmt.Sprintf("Defense.com events are deleted after %s (version %d, managed by %s)", retention, t.Version, ManagedBy),
 		"default_state": "write",
 		"ism_template":  []any{body{"index_patterns": []string{EventsPattern}, "priority": priority}},
 		"states": []any{

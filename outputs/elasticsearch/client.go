@@ -168,7 +168,7 @@ func (c *client) failed(what string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("%w (timeout is %v)", err, c.config.Timeout)
 	}
-	return explainConnection(fmt.Errorf("%s: %w", what, err))
+	return explainConnection(&outputs.Transient{Err: fmt.Errorf("%s: %w", what, err)})
 }
 
 // clean makes a server's text fit for a log: one line, short, without our secrets.

@@ -149,21 +149,36 @@ func (o *output) checkProduct(ctx context.Context, a answer) error {
 	if o.known {
 		return nil
 	}
-	var err error
+	flavor := o.config.Flavor
 	switch {
-	case a.product == "Elasticsearch" && o.config.Flavor == flavorOpenSearch:
-		err = notReady("this is Elasticsearch, and flavor says opensearch: correct the one or the other")
-	case a.product == "Elasticsearch", o.config.Flavor == flavorOpenSearch:
-	case o.config.Flavor == flavorElasticsearch:
-		err = notReady("this does not say that it is Elasticsearch, by the header %s: look whether urls is right and nothing on the way takes headers out, or set flavor to opensearch", productHeader)
-	default:
-		var info serverInfo
-		if info, err = o.client.info(ctx); err == nil && info.Flavor == "" {
-			err = notReady("this is neither Elasticsearch nor OpenSearch: look whether urls is right and nothing on the way takes headers out")
+	case a.product == "Elasticsearch":
+		flavor = flavorElasticsearch
+	case flavor == flavorElasticsearch:
+		return notReady("this does not say that it is Elasticsearch, by the header %s: look whether urls is right and nothing on the way takes headers out, or set flavor to opensearch", productHeader)
+	case flavor == flavorAuto:
+		info, err := o.client.info(ctx)
+		if err != nil {
+			return err
 		}
+		flavor = info.Flavor
 	}
-	o.known = err == nil
-	return err
+	if err := o.config.suits(flavor); err != nil {
+		return err
+	}
+	o.known = true
+	return nil
+}
+
+// suits tells whether a product is the one that the configuration means; "" is
+// neither.
+func (c *Config) suits(flavor string) error {
+	switch {
+	case flavor == "":
+		return notReady("this is neither Elasticsearch nor OpenSearch: look whether urls is right and nothing on the way takes headers out")
+	case c.Flavor != flavorAuto && c.Flavor != flavor:
+		return notReady("this is %s, and flavor says %s: correct the one or the other", flavor, c.Flavor)
+	}
+	return nil
 }
 
 // Close implements outputs.Output.

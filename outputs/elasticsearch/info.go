@@ -34,6 +34,11 @@ func (c *client) info(ctx context.Context) (serverInfo, error) {
 	if err != nil {
 		return serverInfo{}, err
 	}
+	return c.identify(a)
+}
+
+// identify reads what a cluster says of itself.
+func (c *client) identify(a answer) (serverInfo, error) {
 	if err := c.refusal("ask for the product", a); err != nil {
 		return serverInfo{}, fmt.Errorf("%w (set flavor if the login may not ask)", err)
 	}

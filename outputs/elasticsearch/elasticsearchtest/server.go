@@ -71,6 +71,8 @@ type Server struct {
 	intercept  func(w http.ResponseWriter, r *http.Request, body []byte) bool
 	refuse     func(op Operation) *Refusal
 	writes     map[string]int
+	changes    []string
+	policies   bool
 }
 
 // New starts a server that takes everything. The test ends it.
@@ -162,6 +164,16 @@ func (s *Server) Objects() map[string]string {
 		out[path] = string(body)
 	}
 	return out
+}
+
+// Policies says that there is index state management.
+func (s *Server) Policies() { s.with(func() { s.policies = true }) }
+
+// Changes are the changes of mappings, settings and lifecycles: path and body.
+func (s *Server) Changes() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.changes)
 }
 
 // Put puts a template or pipeline at a path.
