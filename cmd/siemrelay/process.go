@@ -79,7 +79,10 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 	}
 	desk, err := newDesk(cfg, p.stores, deskOptions{
 		mapping: mapping, log: p.log, relays: p.relays,
-		live: &operations.Live{Started: time.Now(), Ready: p.spool.Writable},
+		live: &operations.Live{
+			Started: time.Now(), Ready: p.spool.Writable,
+			Receiver: func() admin.ReceiverStats { return received(registry) },
+		},
 	})
 	if err != nil {
 		return err

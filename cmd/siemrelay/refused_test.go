@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/siemrelay/siemrelay/internal/endtoend"
 )
@@ -80,6 +81,32 @@ func (d *lab) showRejected(bodies []string) {
 		if text := d.Must("rejected", "show", fmt.Sprint(r.ID)); strings.ContainsAny(text, "\x00\x1b") {
 			d.t.Errorf("rejected body %d is shown with control characters: %q", i, text)
 		}
+	}
+}
+
+// TestStatusCountsWebhooks: since the start, and never of a relay that does not run.
+func TestStatusCountsWebhooks(t *testing.T) {
+	d := openLab(t, endtoend.Setup{})
+	began := time.Now().Add(-time.Second)
+	if got := d.Status().Receiver; got == nil || *got != (endtoend.StatusReceiver{}) {
+		t.Errorf("status after the start: %+v, want no webhooks", got)
+	}
+	s := &sent{lab: d, record: "r"}
+	s.again("create", s.answered("create").ID)
+	s.answered("update")
+	if _, err := d.sender.Post([]byte(`[]`)); err != nil {
+		t.Fatal(err)
+	}
+	got := d.Status().Receiver
+	if got == nil || got.Accepted != 2 || got.Duplicates != 1 || got.Rejected != 1 || got.LastAccepted.Before(began) || got.LastAccepted.After(time.Now()) {
+		t.Errorf("status: %+v, want 2 webhooks accepted, 1 known again, 1 refused", got)
+	}
+	if text := d.Must("status"); !strings.Contains(text, "2 accepted, 1 retries of the sender, 1 refused since the start") {
+		t.Errorf("status:\n%s", text)
+	}
+	d.Stop(d.process)
+	if got := d.Status().Receiver; got != nil {
+		t.Errorf("status of the stopped relay: %+v", got)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Account is what became of the events of one output, as the relay tells it.
@@ -28,9 +29,16 @@ func (a Account) Check() error {
 // Status is what "siemrelay status" tells.
 type Status struct {
 	Running, Ready bool
+	Receiver       *StatusReceiver // nil of a stopped relay
 	Outputs        []StatusOutput
 	Rejected       int
 	Problems       []string
+}
+
+// StatusReceiver counts webhooks since the start.
+type StatusReceiver struct {
+	Accepted, Duplicates, Rejected int
+	LastAccepted                   time.Time `json:"last_accepted"`
 }
 
 // StatusOutput is one output in a Status.
