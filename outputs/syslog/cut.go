@@ -19,8 +19,9 @@ const shortest = 64
 // and cutjson.go. The event must be clean.
 type cutter struct {
 	parser fastjson.Parser
-	fields []span
 	json   jsonCutter
+	fields []span // of a CEF line
+	head   int    // how long its header is without the name
 }
 
 // append writes event in at most room bytes.

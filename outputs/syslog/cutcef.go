@@ -25,62 +25,70 @@ func (c *cutter) appendCEF(dst, event []byte, room int) ([]byte, bool) {
 	if !c.parseCEF(event) {
 		return dst, false
 	}
-	size := func(limit int) int {
-		n := len(event)
-		for _, f := range c.fields {
-			switch {
-			case f.dropped:
-				n -= f.end - f.key + 1 // and the space before it
-			case f.length() > limit:
-				n -= f.length() - limit
-			}
-		}
-		return n
+	if excess := c.sizeCEF(shortest) - room; excess > 0 {
+		c.dropCEF(excess)
 	}
-	if size(shortest) > room {
-		c.dropCEF(func() bool { return size(shortest) <= room })
-	}
-	if size(shortest) > room {
+	if c.sizeCEF(shortest) > room {
 		return dst, false
 	}
-	limit := largest(shortest, max(room, shortest), func(n int) bool { return size(n) <= room })
+	limit := largest(shortest, max(room, shortest), func(n int) bool { return c.sizeCEF(n) <= room })
 	return c.writeCEF(dst, event, limit), true
 }
 
-// dropCEF leaves out pairs, the longest first, until enough.
-func (c *cutter) dropCEF(enough func() bool) {
-	order := make([]int, 0, len(c.fields))
-	for i, f := range c.fields {
+// sizeCEF is how long the line is, at most, with values of at most limit bytes.
+func (c *cutter) sizeCEF(limit int) int {
+	n, pairs := c.head, 0
+	for _, f := range c.fields {
+		if f.dropped {
+			continue
+		}
+		n += min(f.length(), limit)
 		if f.key >= 0 {
-			order = append(order, i)
+			n += f.start - f.key
+			pairs++
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(c.fields[b].length(), c.fields[a].length()) })
-	for _, i := range order {
-		if enough() {
-			return
+	return n + max(pairs-1, 0) // with a space between two pairs
+}
+
+// dropCEF leaves out pairs, the longest first, until the line is excess bytes shorter
+// or there are none.
+func (c *cutter) dropCEF(excess int) {
+	order := make([]*span, 0, len(c.fields))
+	for i := range c.fields {
+		if c.fields[i].key >= 0 {
+			order = append(order, &c.fields[i])
 		}
-		c.fields[i].dropped = true
+	}
+	slices.SortStableFunc(order, func(a, b *span) int { return cmp.Compare(b.length(), a.length()) })
+	for _, f := range order {
+		if excess <= 0 {
+			break
+		}
+		f.dropped = true
+		excess -= f.start - f.key + min(f.length(), shortest)
 	}
 }
 
 func (c *cutter) writeCEF(dst, event []byte, limit int) []byte {
-	at := 0
-	for _, f := range c.fields {
+	name := c.fields[0]
+	dst = append(dst, event[:name.start]...)
+	dst = appendCut(dst, event[name.start:name.end], limit, backslash)
+	dst = append(dst, event[name.end:c.head+name.length()]...)
+	separator := ""
+	for _, f := range c.fields[1:] {
 		if f.dropped {
-			// The space before the first pair is not there: it follows a pipe.
-			before := event[at:f.key]
-			dst = append(dst, bytes.TrimSuffix(before, []byte(" "))...)
-		} else {
-			dst = append(dst, event[at:f.start]...)
-			dst = appendCut(dst, event[f.start:f.end], limit, backslash)
+			continue
 		}
-		at = f.end
+		dst = append(append(dst, separator...), event[f.key:f.start]...)
+		dst = appendCut(dst, event[f.start:f.end], limit, backslash)
+		separator = " "
 	}
-	return append(dst, event[at:]...)
+	return dst
 }
 
-// parseCEF finds the spans of a CEF line: seven header fields that end in a pipe,
+// parseCEF finds the spans of a CEF line, the name's first, and the length of its
+// header without the name: seven header fields that end in a pipe,
 // then pairs. A key begins after the last space before an unescaped equals sign.
 func (c *cutter) parseCEF(event []byte) bool {
 	c.fields = c.fields[:0]
@@ -95,6 +103,7 @@ func (c *cutter) parseCEF(event []byte) bool {
 		}
 		at += end + 1
 	}
+	c.head = at - c.fields[0].length()
 	for at < len(event) {
 		equals := unescaped(event[at:], '=')
 		if equals <= 0 {

@@ -67,7 +67,7 @@ func hintForAlert(err error) string {
 	case strings.Contains(text, "certificate"), strings.Contains(text, "access denied"):
 		return "the receiver refuses the client certificate: give one that it trusts as tls.cert_file and tls.key_file"
 	}
-	return "the receiver refuses the connection: see what its own log says"
+	return "the receiver refuses the connection: its own log says why; it may want a client certificate, tls.cert_file and tls.key_file"
 }
 
 // fileError is about a file that the configuration names.
