@@ -163,7 +163,7 @@ func (c *cluster) topic(r metadata.ResponseTopic) *topic {
 		t.err, t.missing = notReady("topic "+r.Name, code, ""), code == kafka.UnknownTopicOrPartition
 		return t
 	default:
-		t.err = &outputs.Transient{Err: fmt.Errorf("topic %s: %w", r.Name, code)}
+		t.err = &outputs.Transient{Err: fmt.Errorf("topic %s: %w", r.Name, codeError(code, ""))}
 		return t
 	}
 	t.partitions = make([]partition, len(r.Partitions))

@@ -64,13 +64,27 @@ func verdictOf(code kafka.Error) verdict {
 	return suspect
 }
 
-// codeError is an error code with what the broker said beside it.
-func codeError(code kafka.Error, text string) error {
-	if text == "" {
-		return code
-	}
-	return fmt.Errorf("%w: %s", code, clip(text))
+// brokerError is an error code with what the broker said beside it.
+type brokerError struct {
+	code kafka.Error
+	text string
 }
+
+func codeError(code kafka.Error, text string) error { return &brokerError{code, clip(text)} }
+
+// Error leaves out what the library says about the code: it is about other requests too.
+func (e *brokerError) Error() string {
+	text := fmt.Sprintf("[%d] %s", int(e.code), e.code.Title())
+	if e.code.Title() == "" {
+		text = fmt.Sprintf("[%d] an error code that is not known here", int(e.code))
+	}
+	if e.text != "" {
+		text += ": " + e.text
+	}
+	return text
+}
+
+func (e *brokerError) Unwrap() error { return e.code }
 
 // hintOf is what to do about a code, for the output or for one topic.
 func hintOf(code kafka.Error) string {

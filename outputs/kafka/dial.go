@@ -52,7 +52,12 @@ func (d *dialer) dial(ctx context.Context, address string) (*conn, error) {
 		if ctx.Err() != nil && outputs.IsTransient(err) {
 			err = context.Cause(ctx)
 		}
-		return nil, fmt.Errorf("connect to broker %s: %w", address, d.explain(err))
+		err = d.explain(err)
+		var n *outputs.NotReady
+		if errors.As(err, &n) {
+			return nil, &outputs.NotReady{Err: fmt.Errorf("connect to broker %s: %w", address, n.Err)}
+		}
+		return nil, fmt.Errorf("connect to broker %s: %w", address, err)
 	}
 	return c, nil
 }
@@ -88,7 +93,7 @@ func (c *conn) negotiate(ctx context.Context) error {
 	}
 	r := m.(*apiversions.Response)
 	if r.ErrorCode != 0 {
-		return fmt.Errorf("ask for versions: %w", kafka.Error(r.ErrorCode))
+		return fmt.Errorf("ask for versions: %w", codeError(kafka.Error(r.ErrorCode), ""))
 	}
 	versions := map[protocol.ApiKey]int16{}
 	for _, k := range r.ApiKeys {

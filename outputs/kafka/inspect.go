@@ -81,7 +81,11 @@ func (t *topic) describe(safe int) (fact string, warnings []string) {
 	if safe > 0 {
 		shown = strconv.Itoa(safe)
 	}
-	fact = fmt.Sprintf("topic %s: %d partitions, replication factor %d, %s %s", t.name, len(t.partitions), replicas, minInSync, shown)
+	plural := "s"
+	if len(t.partitions) == 1 {
+		plural = ""
+	}
+	fact = fmt.Sprintf("topic %s: %d partition%s, replication factor %d, %s %s", t.name, len(t.partitions), plural, replicas, minInSync, shown)
 	warn := func(format string, args ...any) {
 		warnings = append(warnings, "topic "+t.name+": "+fmt.Sprintf(format, args...))
 	}

@@ -58,8 +58,8 @@ func (d *dialer) authenticate(ctx context.Context, c *conn, text []byte) ([]byte
 	}
 	r := m.(*saslauthenticate.Response)
 	if r.ErrorCode != 0 {
-		return nil, &outputs.NotReady{Err: fmt.Errorf("log in as %s with %s: the broker refused it; check sasl.username and the password: %w: %s",
-			s.Username, s.Mechanism, kafka.Error(r.ErrorCode), clip(r.ErrorMessage))}
+		return nil, &outputs.NotReady{Err: fmt.Errorf("log in as %s with %s: the broker refused it; check sasl.username and the password: %w",
+			s.Username, s.Mechanism, codeError(kafka.Error(r.ErrorCode), r.ErrorMessage))}
 	}
 	return r.AuthBytes, nil
 }

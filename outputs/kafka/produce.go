@@ -67,9 +67,9 @@ func (o *output) number(ctx context.Context, s *sending) error {
 		*p = producer{id: r.ProducerID, epoch: r.ProducerEpoch, known: true}
 		o.restart()
 	case verdictOf(code) == forbidden:
-		o.unnumbered(code)
+		o.unnumbered(codeError(code, ""))
 	default:
-		return fmt.Errorf("ask broker %s for a producer id: %w", c.address, code)
+		return fmt.Errorf("ask broker %s for a producer id: %w", c.address, codeError(code, ""))
 	}
 	return nil
 }

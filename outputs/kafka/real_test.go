@@ -123,9 +123,11 @@ func TestRealListeners(t *testing.T) {
 func TestRealRefusals(t *testing.T) {
 	c := realBroker(t)
 	createTopic(t, c, testkafka.Topic{Name: "open", Partitions: 1})
-	createTopic(t, c, testkafka.Topic{Name: "reserved", Partitions: 1})
-	if err := c.Reserve("reserved", "User:somebody-else"); err != nil {
-		t.Fatal(err)
+	for name, rule := range map[string]func(topic string) error{"hidden": c.Close, "read-only": c.CloseForWriting} {
+		createTopic(t, c, testkafka.Topic{Name: name, Partitions: 1})
+		if err := rule(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for name, x := range map[string]struct {
 		listener string
@@ -136,10 +138,11 @@ func TestRealRefusals(t *testing.T) {
 		"wrong password, PLAIN": {testkafka.SASL, func(k *kafka.Config) {
 			k.SASL.Password, k.SASL.Mechanism = config.NewSecret("wr0ng"), "PLAIN"
 		}, "check sasl.username and the password"},
-		"unknown topic":         {testkafka.SASL, func(k *kafka.Config) { k.Topic = "nobody-made-it" }, "topic nobody-made-it: [3] Unknown Topic Or Partition"},
-		"no right on the topic": {testkafka.SASL, func(k *kafka.Config) { k.Topic = "reserved" }, "topic reserved: [29] Topic Authorization Failed"},
-		"no login":              {testkafka.SASL, func(k *kafka.Config) { k.SASL = kafka.SASL{} }, "this port may expect a login"},
-		"no TLS":                {testkafka.SASLOnTLS, func(k *kafka.Config) { k.TLS = kafka.TLS{} }, "set tls.enabled to true"},
+		"unknown topic":      {testkafka.SASL, func(k *kafka.Config) { k.Topic = "nobody-made-it" }, "topic nobody-made-it: [3] Unknown Topic Or Partition"},
+		"topic is hidden":    {testkafka.SASL, func(k *kafka.Config) { k.Topic = "hidden" }, "topic hidden: [29] Topic Authorization Failed"},
+		"topic is read-only": {testkafka.SASL, func(k *kafka.Config) { k.Topic = "read-only" }, "topic read-only: [29] Topic Authorization Failed"},
+		"no login":           {testkafka.SASL, func(k *kafka.Config) { k.SASL = kafka.SASL{} }, "this port may expect a login"},
+		"no TLS":             {testkafka.SASLOnTLS, func(k *kafka.Config) { k.TLS = kafka.TLS{} }, "set tls.enabled to true"},
 		"TLS where there is none": {testkafka.Plain, func(k *kafka.Config) {
 			k.TLS = kafka.TLS{Enabled: true, CAFile: c.CAFile}
 		}, "this port may not speak TLS"},
@@ -169,6 +172,72 @@ func TestRealRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRealTooLarge: of a thousand messages ten are larger than the topic takes.
+func TestRealTooLarge(t *testing.T) {
+	c := realBroker(t)
+	createTopic(t, c, testkafka.Topic{Name: "small", Partitions: 3, Config: map[string]string{"max.message.bytes": "50000"}})
+	out := open(t, realConfig(c, testkafka.SASL, "small"), kafka.Options{})
+	batch := messages(1, 1000)
+	var want []outputs.Message
+	for i := range batch {
+		if i%100 == 50 {
+			batch[i].Body = large(60_000)
+		} else {
+			want = append(want, batch[i])
+		}
+	}
+	no, reasons := deliver(t, out, batch)
+	if len(no) != 10 || !strings.Contains(reasons[0].Error(), "max.message.bytes") {
+		t.Errorf("%d messages were refused, want 10: %v", len(no), reasons)
+	}
+	got, err := c.Records("small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inOrder(t, got, want)
+}
+
+// TestRealInspect: what validate --connect tells of a real broker.
+func TestRealInspect(t *testing.T) {
+	c := realBroker(t)
+	createTopic(t, c, testkafka.Topic{Name: "inspected", Partitions: 3})
+	k := realConfig(c, testkafka.Plain, "inspected")
+	facts, warnings := inspect(t, open(t, k, kafka.Options{}))
+	if len(facts) != 1 || facts[0] != "topic inspected: 3 partitions, replication factor 1, min.insync.replicas 1" {
+		t.Errorf("facts are %q", facts)
+	}
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "there is one copy of each event") {
+		t.Errorf("warnings are %q", warnings)
+	}
+	createTopic(t, c, testkafka.Topic{Name: "inspected-read-only", Partitions: 3})
+	if err := c.CloseForWriting("inspected-read-only"); err != nil {
+		t.Fatal(err)
+	}
+	k = realConfig(c, testkafka.SASL, "inspected-read-only")
+	mustBeNotReady(t, open(t, k, kafka.Options{}).(outputs.Checker).Check(t.Context()), "allow Write on the topic")
+}
+
+// TestRealTopicsAreMade: a topic is made when the first event for it comes.
+func TestRealTopicsAreMade(t *testing.T) {
+	c := realBroker(t)
+	k := realConfig(c, testkafka.Plain, "made")
+	k.CreateTopics, k.Partitions, k.ReplicationFactor = true, 5, 1
+	deliver(t, open(t, k, kafka.Options{}), messages(1, 100))
+	leaders, err := c.Leaders("made")
+	if err != nil || len(leaders) != 5 {
+		t.Errorf("the topic has %d partitions: %v", len(leaders), err)
+	}
+	got, err := c.Records("made")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inOrder(t, got, messages(1, 100))
+	k = realConfig(c, testkafka.SASL, "not-allowed")
+	k.CreateTopics, k.Partitions, k.ReplicationFactor = true, 5, 1
+	out := open(t, k, kafka.Options{})
+	mustBeNotReady(t, out.Send(t.Context(), messages(1, 1)), "not-allowed")
 }
 
 // TestRealPartitions: keys land where the Java producer puts them, and the Java consumer

@@ -26,15 +26,19 @@ import (
 
 // The listeners of each broker.
 const (
-	Plain     = "PLAINTEXT"      // no login; may do everything
+	Plain     = "PLAINTEXT"      // no login; may do everything, unlike the users of the others
 	SASL      = "SASL_PLAINTEXT" // User logs in with PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512
 	SASLOnTLS = "SASL_SSL"       // the same over TLS
 	MutualTLS = "SSL"            // a client certificate of the cluster's authority
 	control   = "CONTROLLER"
 )
 
-// User may do everything that no access rule keeps from it, Password is its password.
-const User, Password = "relay", "s3cret-of-the-broker"
+// User and its Password log in. It, and who has a client certificate, may write to every
+// topic but those that are closed to all.
+const (
+	User     = "relay"
+	Password = "s3cret-of-the-broker"
+)
 
 // ready is how long a broker may take to start on a machine with much else to do.
 const ready = 3 * time.Minute
@@ -90,7 +94,10 @@ func Start(o Options) (*Cluster, error) {
 	if c.admin, err = kgo.NewClient(kgo.SeedBrokers(c.Addresses(Plain)...)); err != nil {
 		return nil, errors.Join(fmt.Errorf("make an admin client: %w", err), c.Stop())
 	}
-	if err := c.await(); err != nil {
+	if err = c.await(); err == nil {
+		err = c.Allow("*")
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
 	return c, nil
@@ -194,7 +201,6 @@ func (c *Cluster) properties(b *broker, n int, listeners, voters []string) strin
 		"sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
 		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
 		"super.users=User:ANONYMOUS",
-		"allow.everyone.if.no.acl.found=true",
 		"log.dirs=" + b.file("data"),
 		"auto.create.topics.enable=false",
 		fmt.Sprint("offsets.topic.replication.factor=", copies),

@@ -73,22 +73,41 @@ func (c *Cluster) Grow(name string, partitions int32) error {
 	return nil
 }
 
-// Reserve makes an access rule by which only principal may use the topic.
-func (c *Cluster) Reserve(topic, principal string) error {
+// Allow lets every user see a topic and write to it, which is all that a producer needs;
+// "*" is every topic.
+func (c *Cluster) Allow(topic string) error {
+	return c.rules(topic, kmsg.ACLPermissionTypeAllow, kmsg.ACLOperationDescribe, kmsg.ACLOperationWrite)
+}
+
+// Close keeps every user from a topic.
+func (c *Cluster) Close(topic string) error {
+	return c.rules(topic, kmsg.ACLPermissionTypeDeny, kmsg.ACLOperationAll)
+}
+
+// CloseForWriting lets every user see a topic and not write to it.
+func (c *Cluster) CloseForWriting(topic string) error {
+	return c.rules(topic, kmsg.ACLPermissionTypeDeny, kmsg.ACLOperationWrite)
+}
+
+func (c *Cluster) rules(topic string, permission kmsg.ACLPermissionType, operations ...kmsg.ACLOperation) error {
 	ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
 	defer cancel()
 	req := kmsg.NewPtrCreateACLsRequest()
-	x := kmsg.NewCreateACLsRequestCreation()
-	x.ResourceType, x.ResourceName, x.ResourcePatternType = kmsg.ACLResourceTypeTopic, topic, kmsg.ACLResourcePatternTypeLiteral
-	x.Principal, x.Host = principal, "*"
-	x.Operation, x.PermissionType = kmsg.ACLOperationAll, kmsg.ACLPermissionTypeAllow
-	req.Creations = append(req.Creations, x)
-	r, err := req.RequestWith(ctx, c.admin)
-	if err == nil {
-		err = kerr.ErrorForCode(r.Results[0].ErrorCode)
+	for _, operation := range operations {
+		x := kmsg.NewCreateACLsRequestCreation()
+		x.ResourceType, x.ResourceName, x.ResourcePatternType = kmsg.ACLResourceTypeTopic, topic, kmsg.ACLResourcePatternTypeLiteral
+		x.Principal, x.Host = "User:*", "*"
+		x.Operation, x.PermissionType = operation, permission
+		req.Creations = append(req.Creations, x)
 	}
+	r, err := req.RequestWith(ctx, c.admin)
 	if err != nil {
-		return fmt.Errorf("reserve topic %s: %w", topic, err)
+		return fmt.Errorf("make rules for topic %s: %w", topic, err)
+	}
+	for _, x := range r.Results {
+		if err := kerr.ErrorForCode(x.ErrorCode); err != nil {
+			return fmt.Errorf("make rules for topic %s: %w", topic, err)
+		}
 	}
 	return nil
 }
