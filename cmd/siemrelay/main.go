@@ -105,7 +105,7 @@ Exit codes: 0 done, 1 failure, 64 wrong usage, 69 something is unavailable,
 	root.SetFlagErrorFunc(usageError)
 	root.AddCommand(
 		newServe(std), newDemo(std), newValidate(std), newConvert(std),
-		newSend(std), newHealth(), newVersion(std),
+		newSend(std), newSetup(std), newHealth(), newVersion(std),
 	)
 	root.AddCommand(operating(std, openDesk(std))...)
 	root.InitDefaultCompletionCmd()

@@ -40,6 +40,20 @@ func SavedObjects() []byte {
 	return lines(append(objects, overview()))
 }
 
+// Names returns what Kibana's pages call the saved objects, by type and id as in
+// "dashboard/defensecom-overview".
+func Names() map[string]string {
+	names := map[string]string{}
+	for _, v := range dataViews() {
+		names[typeView+"/"+v.id] = v.name
+	}
+	for _, s := range searches() {
+		names[typeSearch+"/"+s.id] = s.title
+	}
+	names[typeDashboard+"/"+Dashboard] = dashboardTitle
+	return names
+}
+
 // Rules returns detection rules as the detection engine imports them: one JSON
 // object on each line. None is enabled.
 func Rules() []byte {
@@ -90,8 +104,9 @@ type reference struct {
 }
 
 const (
-	typeView   = "index-pattern"
-	typeSearch = "search"
+	typeView      = "index-pattern"
+	typeSearch    = "search"
+	typeDashboard = "dashboard"
 )
 
 // query is a query in KQL.

@@ -53,6 +53,13 @@ func TestObjects(t *testing.T) {
 	if !bytes.Equal(kibana.SavedObjects(), kibana.SavedObjects()) || !bytes.Equal(kibana.Rules(), kibana.Rules()) {
 		t.Error("the same build gives other bytes")
 	}
+	for _, o := range readObjects(t) {
+		var a struct{ Title, Name string }
+		decode(t, o.Attributes, &a)
+		if name := kibana.Names()[o.Type+"/"+o.ID]; name == "" || name != a.Title && name != a.Name {
+			t.Errorf("%s is called %q and named %q %q", o.ID, name, a.Title, a.Name)
+		}
+	}
 	if !seen[kibana.Dashboard] {
 		t.Errorf("there is no dashboard %s", kibana.Dashboard)
 	}

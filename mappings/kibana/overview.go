@@ -117,6 +117,8 @@ func controls() []struct{ id, title, field string } {
 	}
 }
 
+const dashboardTitle = "Defense.com overview"
+
 func overview() object {
 	var bodies []body
 	references := []reference{}
@@ -156,9 +158,9 @@ func overview() object {
 			"timeFrom":        "now-30d",
 			"timeRestore":     true,
 			"timeTo":          "now",
-			"title":           "Defense.com overview",
+			"title":           dashboardTitle,
 			"version":         1,
 		},
-		Core: coreVersion, ID: Dashboard, References: references, Type: "dashboard", Version: "8.9.0",
+		Core: coreVersion, ID: Dashboard, References: references, Type: typeDashboard, Version: "8.9.0",
 	}
 }
