@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -303,13 +304,14 @@ func againstTheRule(t *testing.T, rt *rapid.T) {
 	})
 }
 
-// noted is the sequence in the note of the last lull, which a power cut may have left
-// or taken; 0 if there is none.
+// noted is the sequence in the note of the last lull, which a power cut may have left,
+// taken or torn; 0 if there is none that is whole.
 func noted(fsys *crashfs.FS) uint64 {
-	if b := contentOf(fsys, dir+"/spool.quiet"); len(b) == 40 {
-		return binary.LittleEndian.Uint64(b[28:])
+	b := contentOf(fsys, dir+"/spool.quiet")
+	if len(b) != 40 || crc32.Checksum(b[:36], crc32.MakeTable(crc32.Castagnoli)) != binary.LittleEndian.Uint32(b[36:]) {
+		return 0
 	}
-	return 0
+	return binary.LittleEndian.Uint64(b[28:])
 }
 
 // compare delivers something to both.
