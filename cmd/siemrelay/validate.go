@@ -60,6 +60,13 @@ func validate(ctx context.Context, flag string, connect bool, std streams) error
 			o.Close()
 		}
 	}()
+	for i, out := range outs {
+		if w, ok := out.(interface{ Warnings() []string }); ok {
+			for _, text := range w.Warnings() {
+				fmt.Fprintf(std.out, "output %s: %s (warning)\n", cfg.Outputs[i].Name, text)
+			}
+		}
+	}
 	fmt.Fprintf(std.out, "%s: the configuration is good, %d outputs\n", path, len(outs))
 	if !connect {
 		return nil

@@ -15,7 +15,7 @@ import (
 
 // Config is the `syslog` block of an output.
 type Config struct {
-	Address        string        `yaml:"address" required:"the receiver, for example tls://siem.example.com:6514" doc:"The receiver: udp://, tcp://, tls://, relp:// or relp+tls://, host and port. Without a port it is 514 for udp and tcp, 6514 for tls and 2514 for RELP. Only RELP confirms each event; UDP confirms nothing."`
+	Address        string        `yaml:"address" hide:"true" required:"the receiver, for example tls://siem.example.com:6514" doc:"The receiver: udp://, tcp://, tls://, relp:// or relp+tls://, host and port. Without a port it is 514 for udp and tcp, 6514 for tls and 2514 for RELP. Only RELP confirms each event; UDP confirms nothing."`
 	Header         string        `yaml:"header" oneof:"rfc5424,rfc3164,none" doc:"What stands before the event: the header of RFC 5424, the older one of RFC 3164, or nothing."`
 	Framing        string        `yaml:"framing" oneof:"auto,octet-counting,newline" doc:"How TCP and TLS tell where a message ends: by its length in front, or by a line feed after it. auto is octet counting on TLS, and on TCP for JSON; it is newline on TCP for everything else. UDP and RELP need none."`
 	Facility       string        `yaml:"facility" oneof:"kern,user,mail,daemon,auth,syslog,lpr,news,uucp,cron,authpriv,ftp,ntp,audit,alert,clock,local0,local1,local2,local3,local4,local5,local6,local7" doc:"The syslog facility. The severity is the event's: 2 for a critical risk to 6 for info."`
