@@ -19,6 +19,11 @@ func discarding(tb testing.TB, relp bool) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	discardOn(tb, l, relp)
+	return l.Addr().String()
+}
+
+func discardOn(tb testing.TB, l net.Listener, relp bool) {
 	tb.Cleanup(func() { l.Close() })
 	go func() { // ends with the listener
 		for {
@@ -36,7 +41,6 @@ func discarding(tb testing.TB, relp bool) string {
 			}()
 		}
 	}()
-	return l.Addr().String()
 }
 
 type onlyReader struct{ io.Reader }

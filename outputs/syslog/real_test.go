@@ -83,13 +83,18 @@ input(type="imrelp" port="%[10]d" address="127.0.0.1" ruleset="store" maxDataSiz
 func startRsyslog(tb testing.TB) *realReceiver {
 	tb.Helper()
 	r := newReal(tb, "udp", "tcp", "tls", "gtls", "relp", "relp+tls")
+	r.startRsyslog()
+	return r
+}
+
+func (r *realReceiver) startRsyslog() {
+	r.tb.Helper()
 	p := r.ports
 	text := fmt.Sprintf(rsyslogConfig, r.dir(), r.files.authority, r.files.serverCert, r.files.serverKey,
 		p["udp"], p["tcp"], p["tls"], p["gtls"], p["relp"], p["relp+tls"])
 	r.run(func(programs *syslogd.Programs, listening []string) (*syslogd.Daemon, error) {
 		return programs.Rsyslog(r.dir(), text, listening...)
 	})
-	return r
 }
 
 const syslogNGConfig = `
