@@ -106,6 +106,15 @@ func TestDoubtfulBatchThatDoesNotComeAgain(t *testing.T) {
 	}
 }
 
+// TestIDsComeLate: a broker that has no producer id left gets some within a moment.
+func TestIDsComeLate(t *testing.T) {
+	f := newFake(t, nil)
+	f.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Err: kerr.CoordinatorLoadInProgress, Count: 2, TopLevel: true})
+	out := open(t, f.config(), kafka.Options{})
+	send(t, out, messages(1, 10))
+	inOrder(t, f.records(), messages(1, 10))
+}
+
 // outcome is what Send says of one message that the broker answers with a code.
 type outcome string
 

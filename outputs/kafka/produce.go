@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol/initproducerid"
@@ -57,11 +58,10 @@ func (o *output) number(ctx context.Context, s *sending) error {
 		o.unnumbered(errors.New("the broker is too old"))
 		return nil
 	}
-	m, err := c.roundTrip(ctx, &initproducerid.Request{TransactionTimeoutMs: 60_000})
+	r, err := askForID(ctx, c)
 	if err != nil {
 		return fmt.Errorf("ask broker %s for a producer id: %w", c.address, err)
 	}
-	r := m.(*initproducerid.Response)
 	switch code := kafka.Error(r.ErrorCode); {
 	case code == 0:
 		*p = producer{id: r.ProducerID, epoch: r.ProducerEpoch, known: true}
@@ -72,6 +72,31 @@ func (o *output) number(ctx context.Context, s *sending) error {
 		return fmt.Errorf("ask broker %s for a producer id: %w", c.address, codeError(code, ""))
 	}
 	return nil
+}
+
+const (
+	idTries = 20
+	idWait  = 50 * time.Millisecond
+)
+
+// askForID asks for a producer id. A broker that has none left gets some within a
+// moment, and says until then that it is loading: that is no failure to report.
+func askForID(ctx context.Context, c *conn) (*initproducerid.Response, error) {
+	for tries := 1; ; tries++ {
+		m, err := c.roundTrip(ctx, &initproducerid.Request{TransactionTimeoutMs: 60_000})
+		if err != nil {
+			return nil, err
+		}
+		r := m.(*initproducerid.Response)
+		if kafka.Error(r.ErrorCode) != kafka.GroupLoadInProgress || tries == idTries {
+			return r, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(idWait):
+		}
+	}
 }
 
 func (o *output) unnumbered(why error) {
