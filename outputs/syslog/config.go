@@ -23,7 +23,7 @@ type Config struct {
 	AppName        string        `yaml:"app_name" doc:"The application in the header of RFC 5424, and the tag in that of RFC 3164, where CEF has none."`
 	MessageID      string        `yaml:"message_id" doc:"The MSGID in the header of RFC 5424. Empty is the event's kind and trigger, threat.create for example; - is none."`
 	StructuredData string        `yaml:"structured_data" doc:"The SD-ID, name@number, of a structured data element in the header of RFC 5424 with the event's id, record and sequence, and cut=\"true\" for an event that was cut. 32473 is the number that is reserved for examples; give your own if you have one. Empty is no element."`
-	MaxMessageSize config.Size   `yaml:"max_message_size" max:"16MiB" doc:"The longest message, header included. A longer event is cut so that it can still be parsed, see docs/siem-feeds.md. 0 is 2KiB on UDP and 8KiB elsewhere, which is what receivers take by default. At least 1KiB, on UDP at most 63KiB."`
+	MaxMessageSize config.Size   `yaml:"max_message_size" max:"16MiB" doc:"The longest message, header included. A longer event is cut so that it can still be parsed, see docs/siem-feeds.md. 0 is 2KiB on UDP and 8000 bytes elsewhere, which is what receivers take by default. At least 1KiB, on UDP at most 63KiB."`
 	Hold           time.Duration `yaml:"hold" max:"10s" doc:"TCP and TLS: how long the connection must stay up after the receiver's system has taken a batch before the batch counts as delivered. It also bounds the rate: one batch in each such time. 0 means not to wait."`
 	Timeout        time.Duration `yaml:"timeout" min:"1s" max:"10m" doc:"The longest time to connect, and to wait while the receiver takes or confirms nothing."`
 	TLS            TLS           `yaml:"tls"`
@@ -38,13 +38,14 @@ type TLS struct {
 	Fingerprint string `yaml:"fingerprint" doc:"The SHA-256 of the receiver's certificate in hexadecimal, with or without colons. The certificate must then be exactly that one, and neither its name nor who signed it matters."`
 }
 
-// The limits of sizes. Every header leaves room for an event in minMessage bytes,
-// and a datagram of IPv4 holds 65,507.
+// The limits of sizes. Every header leaves room for an event in minMessage bytes, a
+// datagram of IPv4 holds 65,507, and rsyslog 8.2302 cuts at 8,096 unless it is told
+// otherwise.
 const (
 	minMessage    = 1 << 10
 	maxDatagram   = 63 << 10
 	udpMessage    = 2 << 10
-	streamMessage = 8 << 10
+	streamMessage = 8000
 )
 
 // Default returns the settings that a configuration starts from. Address has no

@@ -47,7 +47,7 @@ func TestRealRates(t *testing.T) {
 			load.Stop()
 			accepted := load.Accepted()
 			if c.real {
-				r.startRsyslog()
+				r.startRsyslog("")
 			} else {
 				address := fmt.Sprint("127.0.0.1:", r.ports[c.transport])
 				l, err := net.Listen("tcp", address)

@@ -48,7 +48,7 @@ type record struct {
 // The ruleset is bound to inputs and has no queue: an event is in the file before the
 // input goes on, so that RELP's answer means that.
 const rsyslogConfig = `
-global(workDirectory="%[1]s" maxMessageSize="64k" parser.escapeControlCharactersOnReceive="on"
+global(workDirectory="%[1]s" %[11]s parser.escapeControlCharactersOnReceive="on"
        defaultNetstreamDriverCAFile="%[2]s" defaultNetstreamDriverCertFile="%[3]s" defaultNetstreamDriverKeyFile="%[4]s")
 module(load="imudp" batchSize="128")
 module(load="imtcp" maxSessions="50")
@@ -76,22 +76,28 @@ input(type="imudp" port="%[5]d" address="127.0.0.1" ruleset="store" rcvbufSize="
 input(type="imtcp" port="%[6]d" address="127.0.0.1" ruleset="store" name="tcp" streamDriver.mode="0" streamDriver.name="ptcp")
 input(type="imtcp" port="%[7]d" address="127.0.0.1" ruleset="store" name="tls" streamDriver.mode="1" streamDriver.name="ossl" streamDriver.authMode="x509/certvalid")
 input(type="imtcp" port="%[8]d" address="127.0.0.1" ruleset="store" name="gtls" streamDriver.mode="1" streamDriver.name="gtls" streamDriver.authMode="x509/certvalid")
-input(type="imrelp" port="%[9]d" address="127.0.0.1" ruleset="store" maxDataSize="64k" name="relp")
-input(type="imrelp" port="%[10]d" address="127.0.0.1" ruleset="store" maxDataSize="64k" name="relp+tls" tls="on" tls.caCert="%[2]s" tls.myCert="%[3]s" tls.myPrivKey="%[4]s" tls.authMode="certvalid")
+input(type="imrelp" port="%[9]d" address="127.0.0.1" ruleset="store" name="relp")
+input(type="imrelp" port="%[10]d" address="127.0.0.1" ruleset="store" name="relp+tls" tls="on" tls.caCert="%[2]s" tls.myCert="%[3]s" tls.myPrivKey="%[4]s" tls.authMode="certvalid")
 `
 
 func startRsyslog(tb testing.TB) *realReceiver {
 	tb.Helper()
+	return startRsyslogWith(tb, `maxMessageSize="64k"`)
+}
+
+// startRsyslogWith starts one with more global settings.
+func startRsyslogWith(tb testing.TB, global string) *realReceiver {
+	tb.Helper()
 	r := newReal(tb, "udp", "tcp", "tls", "gtls", "relp", "relp+tls")
-	r.startRsyslog()
+	r.startRsyslog(global)
 	return r
 }
 
-func (r *realReceiver) startRsyslog() {
+func (r *realReceiver) startRsyslog(global string) {
 	r.tb.Helper()
 	p := r.ports
 	text := fmt.Sprintf(rsyslogConfig, r.dir(), r.files.authority, r.files.serverCert, r.files.serverKey,
-		p["udp"], p["tcp"], p["tls"], p["gtls"], p["relp"], p["relp+tls"])
+		p["udp"], p["tcp"], p["tls"], p["gtls"], p["relp"], p["relp+tls"], global)
 	r.run(func(programs *syslogd.Programs, listening []string) (*syslogd.Daemon, error) {
 		return programs.Rsyslog(r.dir(), text, listening...)
 	})
