@@ -3,6 +3,7 @@ package syslog_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,23 +72,74 @@ func stalledAndKilled(r *realReceiver, more func()) error {
 	return r.Kill()
 }
 
+// TestRealStalledReceiverDisturbsNobody stops a receiver's process for as long as
+// webhooks come in: another output gets them all, the door answers, and the program does
+// not grow. When the receiver goes on, it gets all of them too.
+func TestRealStalledReceiverDisturbsNobody(t *testing.T) {
+	binary, err := endtoend.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, transport := range []string{"tcp", "relp"} {
+		t.Run(transport, func(t *testing.T) {
+			r := startRsyslog(t)
+			rig := r.rig(t, binary, transport, "timeout: 1s, ", endtoend.Output{Format: "ecs"})
+			r.must(r.Signal(syscall.SIGSTOP))
+			load := endtoend.StartLoad(endtoend.LoadOptions{Client: rig.Client, Connections: 4, Records: 20, BodySize: 600})
+			load.SetDoor(rig.Serving().Address)
+			rig.Eventually("webhooks are accepted", func() bool { return load.Accepted() >= 2000 })
+			early := rig.resident()
+			goal := load.Accepted() + 8000
+			rig.Eventually("more webhooks are accepted", func() bool { return load.Accepted() >= goal })
+			sent := load.Stop()
+			rig.Eventually("the other output has all", func() bool { return rig.Pending()["ecs"] == "0" })
+			if left := rig.Pending()["siem"]; left == "0" {
+				t.Error("nothing is pending for the receiver that stands still")
+			}
+			if late := rig.resident(); late > early+64<<20 {
+				t.Errorf("memory grew from %d to %d bytes", early, late)
+			}
+			r.must(r.Signal(syscall.SIGCONT))
+			rig.Eventually("everything is delivered", func() bool { return rig.Pending()["siem"] == "0" })
+			if lost, again, total := r.account(t, sent); lost > 0 || total < 10_000 {
+				t.Errorf("%d of %d events are lost, %d came twice", lost, total, again)
+			}
+		})
+	}
+}
+
 // siemRig is the built program with one output, to a real receiver.
 type siemRig struct {
 	*endtoend.Rig
-	tb testing.TB
+	tb      testing.TB
+	process *endtoend.Process
 }
 
-// rig starts the program with an output to r; more are keys of its syslog block.
-func (r *realReceiver) rig(tb testing.TB, binary, transport, more string) *siemRig {
+// resident is how much memory the program has, in bytes: VmRSS, proc(5).
+func (r *siemRig) resident() int {
+	r.tb.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.process.PID()))
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	var kilobytes int
+	if _, err := fmt.Sscanf(between(string(text), "VmRSS:", " kB"), "%d", &kilobytes); err != nil {
+		r.tb.Fatal(err)
+	}
+	return kilobytes << 10
+}
+
+// rig starts the program with an output to r beside others; more are keys of its
+// syslog block.
+func (r *realReceiver) rig(tb testing.TB, binary, transport, more string, others ...endtoend.Output) *siemRig {
 	tb.Helper()
 	block := fmt.Sprintf("{address: %q, %s", r.url(transport), more)
 	if strings.HasSuffix(transport, "tls") {
 		block += fmt.Sprintf("tls: {ca_file: %q, cert_file: %q, key_file: %q}", r.files.authority, r.files.client, r.files.clientKey)
 	}
-	rig := endtoend.NewRig(tb, endtoend.Setup{Binary: binary, Plain: true, More: fmt.Sprintf(
+	rig := endtoend.NewRig(tb, endtoend.Setup{Binary: binary, Plain: true, Outputs: others, More: fmt.Sprintf(
 		"  - name: siem\n    type: syslog\n    format: cef\n    batch: {max_events: 1000, max_wait: 2ms}\n    retry: {min: 10ms, max: 100ms}\n    syslog: %s}\n", block)})
-	rig.Start()
-	return &siemRig{rig, tb}
+	return &siemRig{rig, tb, rig.Start()}
 }
 
 // underLoad sends webhooks while something is done restarts times, each time after
