@@ -68,7 +68,8 @@ func (o *output) checkPrivileges(ctx context.Context) error {
 		All   *bool                      `json:"has_all_requested"`
 		Index map[string]map[string]bool `json:"index"`
 	}
-	if a.status != http.StatusOK || json.Unmarshal(a.body, &reply) != nil || reply.All == nil || *reply.All {
+	readable := json.Unmarshal(a.body, &reply) == nil
+	if a.status != http.StatusOK || !readable || reply.All == nil || *reply.All {
 		return nil
 	}
 	var errs []error

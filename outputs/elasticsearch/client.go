@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8"
@@ -31,23 +32,13 @@ const (
 // client speaks HTTP with a cluster: each request once, with the credentials as they
 // are now, and with replies that are bounded in size.
 type client struct {
-	config Config
-	base   *http.Transport
-	es     *elasticsearch.BaseClient
+	config    Config
+	transport *transport
+	es        *elasticsearch.BaseClient
 }
 
 func newClient(c Config) (*client, error) {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	base := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
-		TLSClientConfig:       c.TLS.tlsConfig(),
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConnsPerHost:   2,
-		ForceAttemptHTTP2:     true,
-	}
+	t := &transport{config: c, bases: map[string]*http.Transport{}}
 	es, err := elasticsearch.NewBaseClient(elasticsearch.Config{
 		Addresses: c.URLs, CloudID: c.CloudID,
 		DisableRetry:      true, // the relay retries, and knows what
@@ -55,23 +46,55 @@ func newClient(c Config) (*client, error) {
 		// The client's pool of compressors takes a buffer back that a request which
 		// failed early may still be reading, so it is not used.
 		CompressRequestBody: c.Gzip,
-		Transport:           &transport{config: c, base: base},
+		Transport:           t,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make elasticsearch client: %w", err)
 	}
-	return &client{config: c, base: base, es: es}, nil
+	return &client{config: c, transport: t, es: es}, nil
 }
 
 func (c *client) close() {
 	_ = c.es.Close(context.Background()) // there is no discovery to wait for
-	c.base.CloseIdleConnections()
+	c.transport.close()
 }
 
 // transport adds to each request what go-elasticsearch would fix when it is made.
 type transport struct {
 	config Config
-	base   *http.Transport
+
+	mu    sync.Mutex
+	bases map[string]*http.Transport // by host, guarded by mu
+}
+
+// base returns the transport for a host. Each host has one of its own, because that is
+// how the check of a certificate gets to know whose it must be: a connection to an IP
+// address doesn't tell.
+func (t *transport) base(host string) *http.Transport {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.bases[host] == nil {
+		dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+		t.bases[host] = &http.Transport{
+			Proxy:                 http.ProxyFromEnvironment,
+			DialContext:           dialer.DialContext,
+			TLSClientConfig:       t.config.TLS.tlsConfig(host),
+			TLSHandshakeTimeout:   10 * time.Second,
+			ExpectContinueTimeout: time.Second,
+			IdleConnTimeout:       90 * time.Second,
+			MaxIdleConnsPerHost:   2,
+			ForceAttemptHTTP2:     true,
+		}
+	}
+	return t.bases[host]
+}
+
+func (t *transport) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, base := range t.bases {
+		base.CloseIdleConnections()
+	}
 }
 
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -83,7 +106,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Header.Get("Content-Type") != ndjsonType && r.Header.Get("Content-Type") != "" {
 		r.Header.Set("Content-Type", jsonType) // not the vendor's own type, which old versions and OpenSearch refuse
 	}
-	res, err := t.base.RoundTrip(r)
+	res, err := t.base(r.URL.Hostname()).RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}

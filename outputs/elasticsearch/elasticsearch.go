@@ -131,6 +131,9 @@ func (o *output) write(ctx context.Context, w *work) error {
 	if err != nil {
 		return fmt.Errorf("send batch: %w", err)
 	}
+	if blame := spoiled(w.ops, items); blame != nil {
+		return fmt.Errorf("%w: %s", outputs.ErrTooLarge, o.client.clean(blame.text()))
+	}
 	for i, x := range items {
 		if x.FailureStore == "used" {
 			o.redirected.Inc()
@@ -140,6 +143,23 @@ func (o *output) write(ctx context.Context, w *work) error {
 			}
 		}
 		w.settle(w.ops[i], x, o.client.clean)
+	}
+	return nil
+}
+
+// spoiled tells whether events were refused for what may be the mistake of one of
+// them: an ingest pipeline that can't read a document says so of all. Only smaller
+// batches tell which one it is.
+func spoiled(ops []operation, items []item) *apiError {
+	var first *apiError
+	for i, x := range items {
+		if ops[i].state || x.Error == nil || x.Error.Type != "parse_exception" {
+			continue
+		}
+		if first != nil {
+			return first
+		}
+		first = x.Error
 	}
 	return nil
 }

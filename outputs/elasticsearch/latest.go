@@ -197,7 +197,7 @@ func (o *output) states(ctx context.Context, records []*record) (map[string]*sto
 		case d == nil || d.ID != records[i].id:
 			return nil, fmt.Errorf("%s: %w", what, errMismatch)
 		case d.Error != nil && d.Error.Type != "index_not_found_exception": // which writing makes, or complains of
-			r := judge(item{Status: http.StatusServiceUnavailable, Error: d.Error}, o.client.clean)
+			r := judge(item{Error: d.Error}, o.client.clean)
 			return nil, fmt.Errorf("%s: %w", what, r.Err)
 		case d.Found:
 			found[d.ID] = d

@@ -91,10 +91,13 @@ func parseBulk(body []byte, ops []operation) ([]item, error) {
 // judge says what an item's status and error mean for its message. Only what the
 // error's type calls a mistake of the document is refused for good.
 func judge(x item, clean func(string) string) outputs.Result {
-	if x.Status < 300 && x.Error == nil {
+	if x.Error == nil && x.Status >= 200 && x.Status < 300 {
 		return outputs.Result{Status: outputs.Done}
 	}
-	err := fmt.Errorf("status %d: %s", x.Status, clean(x.Error.text()))
+	err := errors.New(clean(x.Error.text()))
+	if x.Status > 0 {
+		err = fmt.Errorf("status %d: %w", x.Status, err)
+	}
 	retry := func(err error) outputs.Result { return outputs.Result{Status: outputs.Retry, Err: err} }
 	kind := ""
 	if x.Error != nil {

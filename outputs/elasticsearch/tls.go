@@ -2,6 +2,7 @@ package elasticsearch
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -18,10 +19,11 @@ type certificateError struct{ err error }
 func (e *certificateError) Error() string { return e.err.Error() }
 func (e *certificateError) Unwrap() error { return e.err }
 
-// tlsConfig makes the settings of a connection. Files are read when they are needed,
+// tlsConfig makes the settings of a connection to a host. Files are read when they are needed,
 // for each connection anew, so that a certificate can be replaced without a restart.
-func (t TLS) tlsConfig() *tls.Config {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+func (t TLS) tlsConfig(host string) *tls.Config {
+	host = cmp.Or(t.ServerName, host)
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
 	if t.CertFile != "" {
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
@@ -45,11 +47,11 @@ func (t TLS) tlsConfig() *tls.Config {
 			if !roots.AppendCertsFromPEM(pem) {
 				return &certificateError{fmt.Errorf("read the authorities: %s has no certificate in PEM", t.CAFile)}
 			}
-			return verify(s, roots)
+			return verify(s.PeerCertificates, roots, host)
 		}
 	case t.Fingerprint != "":
 		c.InsecureSkipVerify = true // VerifyConnection does it
-		c.VerifyConnection = t.verifyFingerprint
+		c.VerifyConnection = func(s tls.ConnectionState) error { return t.verifyFingerprint(s.PeerCertificates, host) }
 	}
 	return c
 }
@@ -57,12 +59,12 @@ func (t TLS) tlsConfig() *tls.Config {
 // verifyFingerprint trusts exactly the certificate with the fingerprint, or whoever
 // has one for the right name from the authority with the fingerprint. That an
 // authority's certificate is sent proves nothing: anybody has it.
-func (t TLS) verifyFingerprint(s tls.ConnectionState) error {
+func (t TLS) verifyFingerprint(chain []*x509.Certificate, host string) error {
 	want, err := parseFingerprint(t.Fingerprint)
 	if err != nil {
 		return &certificateError{err}
 	}
-	for i, c := range s.PeerCertificates {
+	for i, c := range chain {
 		sum := sha256.Sum256(c.Raw)
 		if !bytes.Equal(sum[:], want) {
 			continue
@@ -72,17 +74,19 @@ func (t TLS) verifyFingerprint(s tls.ConnectionState) error {
 		}
 		roots := x509.NewCertPool()
 		roots.AddCert(c)
-		return verify(s, roots)
+		return verify(chain, roots, host)
 	}
 	return &certificateError{errors.New("the server's certificate does not have the fingerprint of tls.fingerprint, nor does its authority's")}
 }
 
-func verify(s tls.ConnectionState, roots *x509.CertPool) error {
-	o := x509.VerifyOptions{Roots: roots, DNSName: s.ServerName, Intermediates: x509.NewCertPool()}
-	for _, c := range s.PeerCertificates[1:] {
+// verify checks a server's chain. host is given, because tls.ConnectionState has no
+// name where the host is an IP address.
+func verify(chain []*x509.Certificate, roots *x509.CertPool, host string) error {
+	o := x509.VerifyOptions{Roots: roots, DNSName: host, Intermediates: x509.NewCertPool()}
+	for _, c := range chain[1:] {
 		o.Intermediates.AddCert(c)
 	}
-	if _, err := s.PeerCertificates[0].Verify(o); err != nil {
+	if _, err := chain[0].Verify(o); err != nil {
 		return &certificateError{fmt.Errorf("verify the server's certificate: %w", err)}
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 
+	"github.com/valyala/fastjson"
+
 	"github.com/siemrelay/siemrelay/outputs"
 )
 
@@ -50,7 +52,7 @@ var indexName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,254}$`)
 var backingIndex = regexp.MustCompile(`^[.a-z0-9][a-z0-9._-]{0,254}$`)
 
 var (
-	errLines = errors.New("body is empty or has more than one line, which no bulk request can carry")
+	errBody  = errors.New("body is not one JSON object on one line, which is all that a bulk request can carry")
 	errIndex = errors.New("data set or namespace makes no name of a data stream")
 )
 
@@ -59,8 +61,8 @@ func newWork(batch []outputs.Message, c Config) *work {
 	w := &work{config: c, batch: batch, results: make([]outputs.Result, len(batch))}
 	for i, m := range batch {
 		switch {
-		case !oneLine(m.Body) || bytes.ContainsAny(m.State, "\r\n"):
-			w.results[i] = outputs.Result{Status: outputs.Refused, Err: errLines}
+		case !isDocument(m.Body) || len(m.State) > 0 && !isDocument(m.State):
+			w.results[i] = outputs.Result{Status: outputs.Refused, Err: errBody}
 		case !indexName.MatchString(stream(m, c)) || !isID(m.ID):
 			w.results[i] = outputs.Result{Status: outputs.Refused, Err: errIndex}
 		case !m.Overwrite:
@@ -70,7 +72,11 @@ func newWork(batch []outputs.Message, c Config) *work {
 	return w
 }
 
-func oneLine(body []byte) bool { return len(body) > 0 && !bytes.ContainsAny(body, "\r\n") }
+// isDocument looks for itself: where an ingest pipeline can't read one document,
+// OpenSearch 2.19 refuses the others of the request too.
+func isDocument(body []byte) bool {
+	return len(body) > 0 && body[0] == '{' && !bytes.ContainsAny(body, "\r\n") && fastjson.ValidateBytes(body) == nil
+}
 
 func isID(id string) bool {
 	for _, c := range []byte(id) {

@@ -221,10 +221,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Fail(w, http.StatusNotAcceptable, "media_type_header_exception", "Invalid media-type value on headers")
 		return
 	}
-	s.route(w, r, body)
+	s.Serve(w, r, body)
 }
 
-func (s *Server) route(w http.ResponseWriter, r *http.Request, body []byte) {
+// Serve answers a request as Elasticsearch does, for a test that has intercepted it.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch path := r.URL.Path; {
