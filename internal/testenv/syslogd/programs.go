@@ -43,7 +43,7 @@ func Find() (*Programs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find a place for syslog daemons: %w", err)
 	}
-	root := filepath.Join(cache, "siemrelay", "testenv", "syslogd-debian-12")
+	root := filepath.Join(cache, "siemrelay", "testenv", "syslogd")
 	if _, err := os.Stat(root); errors.Is(err, os.ErrNotExist) {
 		if err := unpack(root); err != nil {
 			return nil, fmt.Errorf("unpack rsyslog and syslog-ng: %w", err)
@@ -57,7 +57,7 @@ func Find() (*Programs, error) {
 		cmd := exec.Command(args[0], args[1:]...)
 		cmd.Env = p.environment()
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("try %s: %w: %s", args[0], err, out)
+			return nil, fmt.Errorf("try %s: %w; remove %s if another system filled it: %s", args[0], err, root, out)
 		}
 	}
 	return p, nil
