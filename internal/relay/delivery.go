@@ -117,7 +117,7 @@ func (r *Relay) settle(p part, err error) (why reason, now bool) {
 	case errors.As(err, &partial):
 		return r.settleEach(p, partial), false
 	case errors.Is(err, outputs.ErrTooLarge) && len(p.msgs) == 1:
-		r.refuse(&p.msgs[0], &r.batch.entries[p.at[0]], TooLarge, fmt.Errorf("alone: %w", err))
+		r.refuse(&p.msgs[0], p.at[0], TooLarge, fmt.Errorf("alone: %w", err))
 		return "", false
 	case errors.Is(err, outputs.ErrTooLarge):
 		d.halve(p)
@@ -159,7 +159,7 @@ func (r *Relay) settleEach(p part, outcome *outputs.Partial) reason {
 			r.safe(at, m.Sequence)
 			continue
 		case outputs.Refused:
-			r.refuse(&m, e, Refused, result.Err)
+			r.refuse(&m, at, Refused, result.Err)
 			continue
 		}
 		var notReady *outputs.NotReady
@@ -170,7 +170,7 @@ func (r *Relay) settleEach(p part, outcome *outputs.Partial) reason {
 		case !outputs.IsTransient(result.Err):
 			e.blame.again(began)
 			if e.blame.poison(began) {
-				r.refuse(&m, e, Poison, result.Err)
+				r.refuse(&m, at, Poison, result.Err)
 				tried[m.Key], free = true, true
 				continue
 			}

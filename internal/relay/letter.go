@@ -52,7 +52,8 @@ func LetterReasons() []string { return []string{Refused, TooLarge, Poison, Encod
 type Letters interface {
 	// Put makes letters durable, all or none; those that it has already, by output,
 	// Pass and Sequence, it replaces. The letters are valid during the call. After an
-	// error the call is repeated, and until it returns nil the output stands still.
+	// error the events are sent again; until they are delivered or stored the output
+	// goes no further.
 	Put(letters []Letter) error
 }
 
@@ -66,16 +67,21 @@ const tagPossibleRetry = "defensecom_possible_retry"
 type letter struct {
 	Letter
 	lane *lane
+	// message and at are what was refused and its index in the batch; at is -1 for an
+	// event that could not be written, and so was never sent.
+	message outputs.Message
+	at      int
 }
 
 // refuse makes a message a dead letter.
-func (r *Relay) refuse(m *outputs.Message, e *entry, reason string, why error) {
+func (r *Relay) refuse(m *outputs.Message, at int, reason string, why error) {
+	e := &r.batch.entries[at]
 	l := Letter{
 		Pass: e.pass, Sequence: m.Sequence, EventID: m.ID, Accepted: m.Accepted, PossibleRetry: e.retry,
 		Reason: reason, Error: errorText(why), Tries: e.tries, First: e.sent, Refused: time.Now(), Body: e.raw,
 	}
 	r.address(&l)
-	r.letters = append(r.letters, letter{l, e.lane})
+	r.letters = append(r.letters, letter{l, e.lane, *m, at})
 }
 
 // unwritable makes the event that l holds a dead letter.
@@ -87,7 +93,7 @@ func (r *Relay) unwritable(l *lane, why error) {
 		Reason:        Encode, Error: errorText(why), First: now, Refused: now, Body: slices.Clone(l.raw.Body),
 	}
 	r.address(&x)
-	r.letters = append(r.letters, letter{x, l})
+	r.letters = append(r.letters, letter{Letter: x, lane: l, at: -1})
 }
 
 // address sets what lists show of a letter. It reads the body again: in the batch
@@ -102,9 +108,10 @@ func (r *Relay) address(l *Letter) {
 	l.Title, l.Code = strings.Clone(e.Message()), strings.Clone(e.Code())
 }
 
-// bury stores the dead letters that there are. Until that is done nothing else is:
-// no event is sent, and no cursor passes what it does not know to be safe. It reports
-// false if it was not possible before ctx ended.
+// bury stores the dead letters that there are, before a cursor passes them. Where that
+// is not possible the output waits, and then sends what was refused again: that its
+// cause was mended is the one way out that gives nothing up. It reports false if ctx
+// ended.
 func (r *Relay) bury(ctx context.Context) bool {
 	for len(r.letters) > 0 {
 		err := r.put()
@@ -112,6 +119,7 @@ func (r *Relay) bury(ctx context.Context) bool {
 			if !r.wait(ctx, reasonDeadLetters, err) {
 				return false
 			}
+			r.reconsider(err)
 			continue
 		}
 		if r.trouble.is(reasonDeadLetters) {
@@ -125,6 +133,26 @@ func (r *Relay) bury(ctx context.Context) bool {
 		r.letters = r.letters[:0]
 	}
 	return true
+}
+
+// reconsider has what was refused sent again, in the next round if anything else is
+// left to do: the others need not wait for it, but for those behind it in its record.
+func (r *Relay) reconsider(err error) {
+	var again part
+	never := r.letters[:0]
+	for _, l := range r.letters {
+		if l.at < 0 {
+			never = append(never, l)
+		} else {
+			again.add(l.message, l.at)
+		}
+	}
+	r.letters = never
+	if d := &r.delivery; len(d.todo)+len(d.parked) > 0 {
+		d.park(again, reasonDeadLetters, err)
+	} else {
+		d.push(again)
+	}
 }
 
 // put stores the dead letters, or none.

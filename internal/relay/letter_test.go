@@ -84,18 +84,21 @@ func TestRefused(t *testing.T) {
 	})
 }
 
-// TestDeadLettersComeFirst: nothing is sent, and no cursor moves, before they are stored.
+// TestDeadLettersComeFirst: no cursor moves before they are stored, and nothing is sent
+// that is not in hand.
 func TestDeadLettersComeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := &output{answer: script(fails(outputs.ErrTooLarge), refusing(2))}
+		o := &output{answer: script(fails(outputs.ErrTooLarge))}
 		r := start(t, newSource(), o, func(o *relay.Options) { o.Retry.Max = 10 * time.Minute })
 		r.letters.fail(errors.New("database is full"))
+		o.set(refusing(2))
 		r.source.add(events(4)...)
 		r.after(4 * time.Minute)
 		r.wantState("paused")
 		r.wantLines(1, "level=ERROR")
+		r.source.add(events(9)[4:]...)
 		r.after(16 * time.Minute)
-		r.wantSent(upTo(4), []uint64{1, 2})
+		r.wantDelivered(1, 3, 4)
 		r.wantCursor(1)
 		if s := r.relay.Status(); s.Reason != "dead_letters" || !strings.Contains(s.Error, "database is full") {
 			t.Errorf("the status is %+v", s)
@@ -105,12 +108,31 @@ func TestDeadLettersComeFirst(t *testing.T) {
 		}
 		r.letters.fail(nil)
 		r.after(30 * time.Second)
-		r.wantSent(upTo(4), []uint64{1, 2}, []uint64{3, 4})
+		r.wantDelivered(1, 3, 4, 5, 6, 7, 8, 9)
 		r.wantLetters("2 refused")
-		r.wantSettled(3, 0, 1)
-		r.wantCursor(5)
+		r.wantCursor(10)
 		r.wantState("ok")
 		r.wantLines(1, `msg="delivery goes on" output=test reason=dead_letters`)
+		r.end()
+	})
+}
+
+// TestTheCauseIsMendedWhileDeadLettersCannotBeStored: what was refused is delivered, and
+// so the output goes on without room for a letter and without a restart.
+func TestTheCauseIsMendedWhileDeadLettersCannotBeStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &output{answer: refusing(2, 3)}
+		r := start(t, newSource(), o)
+		r.letters.fail(errors.New("database is full"))
+		r.source.add(events(4)...)
+		r.after(time.Hour)
+		r.wantState("paused")
+		o.set(nil)
+		r.after(time.Minute)
+		r.wantDelivered(1, 4, 2, 3)
+		r.wantLetters()
+		r.wantSettled(4, 0, 0)
+		r.wantState("ok")
 		r.end()
 	})
 }

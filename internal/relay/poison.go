@@ -59,7 +59,7 @@ func (r *Relay) settlePanic(p part, err error) (why reason, now bool) {
 	e := &r.batch.entries[p.at[0]]
 	e.blame.again(r.done)
 	if e.blame.poison(r.done) {
-		r.refuse(&p.msgs[0], e, Poison, err)
+		r.refuse(&p.msgs[0], p.at[0], Poison, err)
 	} else {
 		r.delivery.park(p, reasonPanic, err)
 	}

@@ -10,8 +10,8 @@
 // It guarantees that a batch is finished before the next is read and the cursor
 // moves: every event is delivered at least once, or left out by the filter, or a dead
 // letter, and Source.Commit is told which, each event counted once. A dead letter is
-// durable before the cursor passes it, and as long as it can't be stored nothing else
-// is sent. Of one record, the events of a lane are delivered in the order of their
+// durable before the cursor passes it; as long as it can't be stored its event is sent
+// again, and the output goes no further than the batch in hand. Of one record, the events of a lane are delivered in the order of their
 // acceptance, but for those that became dead letters, which nothing waits for. After
 // a crash at most the batch in hand is sent again. No outcome of a Send, no panic in
 // it and no error of a disk ends the loop or lets the cursor pass an event.

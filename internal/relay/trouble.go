@@ -50,7 +50,7 @@ func (r reason) text() string {
 	case reasonNotReady:
 		return "output is paused until somebody mends it; events are kept and tried again every 30 seconds"
 	case reasonDeadLetters:
-		return "output is paused: what it refused can't be stored as dead letters; nothing is sent until it can, which is tried again every 30 seconds"
+		return "output is paused: what it refused can't be stored as dead letters; it is kept, and sent again every 30 seconds, until it is taken or there is room"
 	case reasonTooLarge:
 		return "batch is too large for the receiver and is sent in parts; lower this output's batch.max_bytes or batch.max_events"
 	case reasonPartial:

@@ -42,7 +42,7 @@ func (w *world) Send(_ context.Context, batch []outputs.Message) error {
 		return &outputs.Partial{Results: make([]outputs.Result, len(batch)+1)}
 	case "slow":
 		w.mu.Unlock()
-		time.Sleep(time.Second)
+		pause(time.Second)
 		w.mu.Lock()
 	}
 	if outcome == "panic" || slices.ContainsFunc(batch, func(m outputs.Message) bool { return w.is(m, explosive) }) {
@@ -147,7 +147,7 @@ func (w *world) deliver(m outputs.Message) {
 	for q := l.sequence(0); q < l.sequence(l.at); q++ {
 		_, other := w.of(q)
 		if q < m.Sequence && other.record == e.record && other.nature != elsewhere &&
-			!w.delivered[q] && !w.buried[q] && w.dying[q] == "" {
+			!w.delivered[q] && !w.buried[q] && !w.spared[q] && w.dying[q] == "" {
 			w.fail("event %d was delivered before %d of the same record", m.Sequence, q)
 		}
 		if w.done[q] && q >= l.cursor {

@@ -21,6 +21,7 @@ type world struct {
 
 	// What ever happened, by sequence.
 	delivered, buried map[uint64]bool
+	spared            map[uint64]bool // refused, and then there was no room for the letter
 	// What this process did, and it does not forget: done by sequence, all in all,
 	// and what speaks against events.
 	done   map[uint64]bool
@@ -61,7 +62,7 @@ type worldLane struct {
 const laneSize = 10_000
 
 func newWorld(p plan) *world {
-	w := &world{plan: p, delivered: map[uint64]bool{}, buried: map[uint64]bool{}}
+	w := &world{plan: p, delivered: map[uint64]bool{}, buried: map[uint64]bool{}, spared: map[uint64]bool{}}
 	for i, events := range p.lanes {
 		w.lanes = append(w.lanes, &worldLane{
 			w: w, pass: uint64(i), events: slices.Clone(events), more: make(chan struct{}), cursor: uint64(i)*laneSize + 1,
@@ -174,7 +175,7 @@ func (w *world) arrive() {
 	for _, l := range w.lanes {
 		all.Go(func() {
 			for _, e := range l.events {
-				time.Sleep(e.after)
+				pause(e.after)
 				l.arriveOne()
 			}
 		})
@@ -185,7 +186,7 @@ func (w *world) arrive() {
 		w.lanes[0].events = append(w.lanes[0].events, planned{record: n, nature: good})
 		w.mu.Unlock()
 		w.lanes[0].arriveOne()
-		time.Sleep(5 * time.Minute)
+		pause(5 * time.Minute)
 	}
 }
 
@@ -251,6 +252,10 @@ func (w *world) Put(letters []relay.Letter) error {
 		return err
 	}
 	if failing(&w.puts, w.plan.putFails) {
+		clear(w.dying) // they are sent again, and may be delivered, behind later ones
+		for _, x := range letters {
+			w.spared[x.Sequence] = true
+		}
 		return errors.New("database is full")
 	}
 	for _, x := range letters {
@@ -282,3 +287,7 @@ func (w *world) encode(dst []byte, e *normalize.Event) []byte {
 	}
 	return encodeKey(dst, e)
 }
+
+// pause sleeps by a channel: time.Sleep of Go 1.26 can end the process ("bad g->status
+// in ready") where many bubbles come one after the other.
+func pause(d time.Duration) { <-time.After(d) }
