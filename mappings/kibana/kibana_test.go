@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"testing"
@@ -62,6 +63,42 @@ func TestObjects(t *testing.T) {
 	}
 	if !seen[kibana.Dashboard] {
 		t.Errorf("there is no dashboard %s", kibana.Dashboard)
+	}
+}
+
+// TestAttributes: Kibana refuses attributes that it does not know, or of another type.
+// The names are those that Kibana 8.9 to 9.x checks saved objects against.
+func TestAttributes(t *testing.T) {
+	known := map[string]map[string]any{
+		"index-pattern": {
+			"title": "", "name": "", "timeFieldName": "", "fields": "", "fieldAttrs": "", "fieldFormatMap": "",
+			"sourceFilters": "", "typeMeta": "", "runtimeFieldMap": "", "allowNoIndex": true,
+		},
+		"search": {
+			"title": "", "description": "", "columns": []any{}, "sort": []any{}, "grid": body{}, "hideChart": true,
+			"kibanaSavedObjectMeta": body{}, "isTextBasedQuery": true, "timeRestore": true,
+		},
+		"dashboard": {
+			"title": "", "description": "", "kibanaSavedObjectMeta": body{}, "timeRestore": true, "timeFrom": "", "timeTo": "",
+			"refreshInterval": body{}, "controlGroupInput": body{}, "panelsJSON": "", "optionsJSON": "", "version": 0.0,
+		},
+	}
+	for _, o := range readObjects(t) {
+		var attributes map[string]any
+		decode(t, o.Attributes, &attributes)
+		for name, value := range attributes {
+			if want, ok := known[o.Type][name]; !ok || reflect.TypeOf(value) != reflect.TypeOf(want) {
+				t.Errorf("%s has the attribute %s with a %T", o.ID, name, value)
+			}
+		}
+		if title, _ := attributes["title"].(string); title == "" {
+			t.Errorf("%s has no title", o.ID)
+		}
+	}
+	for name, c := range readPack(t).dashboard.ControlGroupInput.PanelsJSON.Value {
+		if c.Type != "optionsListControl" || c.ExplicitInput.ID != name {
+			t.Errorf("control %s is %+v", name, c)
+		}
 	}
 }
 
