@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -43,7 +44,7 @@ func openStores(cfg *config.Config, o storeOptions) (*stores, error) {
 }
 
 func (s *stores) open(cfg *config.Config, o storeOptions) (err error) {
-	s.spool, err = spool.Open(spool.Options{
+	s.spool, err = openSpool(spool.Options{
 		Dir:          cfg.Spool.Dir,
 		MaxSize:      int64(cfg.Spool.MaxSize),
 		MinFree:      int64(cfg.Spool.MinFree),
@@ -81,6 +82,19 @@ func (s *stores) open(cfg *config.Config, o storeOptions) (err error) {
 		s.rejects = nil
 	}
 	return nil
+}
+
+// lockPatience is how long a starting process waits for a command that works on the
+// files; a second process has them for longer.
+const lockPatience = 3 * time.Second
+
+func openSpool(o spool.Options) (*spool.Spool, error) {
+	for end := time.Now().Add(lockPatience); ; time.Sleep(50 * time.Millisecond) {
+		s, err := spool.Open(o)
+		if o.Offline || !errors.Is(err, spool.ErrLocked) || time.Now().After(end) {
+			return s, err
+		}
+	}
 }
 
 // begin makes the dead letters of an output agree with its cursor.
