@@ -30,6 +30,7 @@ const dialTimeout = 10 * time.Second
 type dialer struct {
 	config Config
 	log    *slog.Logger
+	now    func() time.Time
 
 	mu sync.Mutex // guards what follows: brokers are dialled at the same time
 	// good is the last TLS configuration that could be made from its files.
@@ -46,7 +47,7 @@ func (d *dialer) dial(ctx context.Context, address string) (*conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to broker %s: %w", address, err)
 	}
-	c := &conn{address: address, timeout: d.config.Timeout}
+	c := &conn{address: address, timeout: d.config.Timeout, now: d.now}
 	if err := d.begin(ctx, c, nc); err != nil {
 		_ = nc.Close()
 		if ctx.Err() != nil && outputs.IsTransient(err) {
@@ -203,6 +204,7 @@ func hungUp(err error) bool {
 type conn struct {
 	address string
 	timeout time.Duration
+	now     func() time.Time
 	pc      *protocol.Conn
 	used    time.Time
 	closed  bool
@@ -244,7 +246,7 @@ func (c *conn) roundTrip(ctx context.Context, req protocol.Message) (m protocol.
 		}
 	}()
 	m, err = c.pc.RoundTrip(req)
-	c.used = time.Now()
+	c.used = c.now()
 	return m, err
 }
 
@@ -268,7 +270,7 @@ func (c *conn) alive() bool {
 	if c == nil || c.closed {
 		return false
 	}
-	if time.Since(c.used) < quiet {
+	if c.now().Sub(c.used).Abs() < quiet {
 		return true
 	}
 	_ = c.pc.SetReadDeadline(time.Now().Add(listen))

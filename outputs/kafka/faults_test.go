@@ -106,6 +106,19 @@ func TestDoubtfulBatchThatDoesNotComeAgain(t *testing.T) {
 	}
 }
 
+// TestDoubtfulBatchComesWithOthers: it is told apart from them, and is not there twice.
+func TestDoubtfulBatchComesWithOthers(t *testing.T) {
+	f := newFake(t, nil)
+	out := open(t, f.config(), kafka.Options{})
+	batch := marked(30)
+	f.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicasAfterAppend})
+	if err := out.Send(t.Context(), batch[:10]); err == nil || !outputs.IsTransient(err) {
+		t.Fatalf("Send returned %v", err)
+	}
+	send(t, out, batch)
+	inOrder(t, f.records(), batch)
+}
+
 // TestIDsComeLate: a broker that has no producer id left gets some within a moment.
 func TestIDsComeLate(t *testing.T) {
 	f := newFake(t, nil)

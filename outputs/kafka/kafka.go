@@ -43,7 +43,8 @@ type Options struct {
 	Headers []Header
 	// Logger is told of what is odd but stops nothing. Nil discards.
 	Logger *slog.Logger
-	// Now is the clock that tells how old knowledge of the cluster is; nil is time.Now.
+	// Now is the clock that tells how old knowledge of the cluster is and how long a
+	// connection was idle; nil is time.Now.
 	Now func() time.Time
 }
 
@@ -74,7 +75,7 @@ func New(c Config, o Options) (outputs.Output, error) {
 		config:  c,
 		company: maps.Clone(o.CompanyTopics),
 		encoder: newEncoder(codecs()[c.Compression], slices.Clone(o.Headers)),
-		cluster: newCluster(&dialer{config: c, log: o.Logger}, c.Brokers, o.Now),
+		cluster: newCluster(&dialer{config: c, log: o.Logger, now: o.Now}, c.Brokers, o.Now),
 		log:     o.Logger,
 		now:     o.Now,
 		slots:   map[slotKey]*slot{},

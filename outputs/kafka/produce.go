@@ -88,7 +88,7 @@ func askForID(ctx context.Context, c *conn) (*initproducerid.Response, error) {
 			return nil, err
 		}
 		r := m.(*initproducerid.Response)
-		if kafka.Error(r.ErrorCode) != kafka.GroupLoadInProgress || tries == idTries {
+		if r.ErrorCode != int16(kafka.GroupLoadInProgress) || tries == idTries {
 			return r, nil
 		}
 		select {
