@@ -34,6 +34,8 @@ type outputType struct {
 	namespace func(settings any) string
 	// states tells whether the output asks for each record's current state; nil is no.
 	states func(settings any) bool
+	// overwrites: the output can replace what the receiver has of an event.
+	overwrites bool
 }
 
 // outputOptions are what outputs need besides their settings.
@@ -88,9 +90,10 @@ func outputTypes() []outputType {
 			open: func(settings any, o outputOptions) (outputs.Output, error) {
 				return elasticsearch.New(*settings.(*elasticsearch.Config), elasticsearch.Options{Name: o.name, Logger: o.log, Registry: o.registry})
 			},
-			owns:      func(any) string { return "" },
-			namespace: func(settings any) string { return settings.(*elasticsearch.Config).Namespace },
-			states:    func(settings any) bool { return settings.(*elasticsearch.Config).Latest },
+			owns:       func(any) string { return "" },
+			namespace:  func(settings any) string { return settings.(*elasticsearch.Config).Namespace },
+			states:     func(settings any) bool { return settings.(*elasticsearch.Config).Latest },
+			overwrites: true,
 		},
 		{
 			OutputType: config.OutputType{
@@ -166,6 +169,12 @@ func outputTypeOf(c config.Output) (outputType, bool) {
 		return outputType{}, false
 	}
 	return types[i], true
+}
+
+// overwrites tells whether a configured output can replace what the receiver has.
+func overwrites(c config.Output) bool {
+	t, ok := outputTypeOf(c)
+	return ok && t.overwrites
 }
 
 // configOptions are what package config can't know.

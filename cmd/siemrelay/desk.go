@@ -55,7 +55,7 @@ func newDesk(cfg *config.Config, s *stores, o deskOptions) (*operations.Desk, er
 		},
 	}
 	for _, c := range cfg.Outputs {
-		out := operations.Output{Name: c.Name, Type: c.Type, Format: c.Format}
+		out := operations.Output{Name: c.Name, Type: c.Type, Format: c.Format, Overwrites: overwrites(c)}
 		var err error
 		if out.Encode, err = newEncoder(c); err != nil {
 			return nil, err

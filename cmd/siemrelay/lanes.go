@@ -26,8 +26,8 @@ func (p *process) lanes(output string, c *spool.Cursor, log *slog.Logger) []rela
 	replay := c.Replay()
 	return []relay.Lane{
 		{Source: &spoolLane{output: output, letters: p.letters, log: log, events: c, pass: func() uint64 { return 0 }}},
-		{Source: queue, Pass: queue.pass},
-		{Source: &spoolLane{output: output, letters: p.letters, log: log, events: replay, pass: replay.Pass}, Pass: replay.Pass, WantSequences: true},
+		{Source: queue, Pass: queue.pass, Overwrite: queue.overwrite},
+		{Source: &spoolLane{output: output, letters: p.letters, log: log, events: replay, pass: replay.Pass}, Pass: replay.Pass, Overwrite: replay.Overwrite, WantSequences: true},
 	}
 }
 
@@ -69,16 +69,18 @@ func (l *spoolLane) Commit(s relay.Settled) error {
 // queueLane shows the dead letters that are to be sent again.
 type queueLane struct {
 	queue *deadletter.Queue
-	last  uint64 // pass of the letter that Next returned last
+	last  deadletter.Letter // that Next returned last
 }
 
-func (l *queueLane) pass() uint64 { return l.last }
+func (l *queueLane) pass() uint64    { return l.last.Pass }
+func (l *queueLane) overwrite() bool { return l.last.Overwrite }
 
 func (l *queueLane) Ready() <-chan struct{} { return l.queue.Ready() }
 
 func (l *queueLane) Next() (normalize.Raw, bool, error) {
 	letter, ok, err := l.queue.Next()
-	l.last = letter.Pass
+	l.last = letter
+	l.last.Body = nil // the relay's for one call
 	return normalize.Raw{
 		ID: letter.EventID, Sequence: letter.Sequence, Accepted: letter.Accepted, Body: letter.Body, Tags: tags(letter.PossibleRetry),
 	}, ok, err
@@ -99,7 +101,7 @@ func (l lettersOf) Put(list []relay.Letter) error {
 	for i, x := range list {
 		letters[i] = deadletter.Letter{
 			Output: l.output, Pass: x.Pass, Sequence: x.Sequence,
-			EventID: x.EventID, Accepted: x.Accepted, PossibleRetry: x.PossibleRetry,
+			EventID: x.EventID, Accepted: x.Accepted, PossibleRetry: x.PossibleRetry, Overwrite: x.Overwrite,
 			Kind: x.Kind, Company: x.Company, Record: x.Record, Title: x.Title, Code: x.Code,
 			Reason: x.Reason, Error: x.Error, Tries: x.Tries, First: x.First, Refused: x.Refused, Body: x.Body,
 		}

@@ -221,7 +221,7 @@ func (w *lanesWorld) person() {
 		}
 	case 3:
 		from := 1 + w.rand.Uint64N(w.accepted+1)
-		n, err := w.s.spool.StartReplay("out", from, from+w.rand.Uint64N(20))
+		n, err := w.s.spool.StartReplay("out", spool.Range{From: from, To: from+w.rand.Uint64N(20)})
 		if err != nil && !errors.Is(err, spool.ErrReplaying) {
 			w.fatalf("%v", err)
 		}

@@ -16,18 +16,24 @@ func newReplay(std streams, open opener) *cobra.Command {
 	r := &replaying{operator: operator{std: std, open: open}}
 	r.since.now, r.until.now = wallClock, wallClock
 	cmd := r.command(&cobra.Command{
-		Use:   "replay --output NAME (--since TIME [--until TIME] | --cancel)",
+		Use:   "replay --output NAME (--since TIME [--until TIME] [--overwrite] | --cancel)",
 		Short: "Normalise the events of a time again and deliver them to an output again",
 		Long: `Enters the events that were accepted in a time again at one output: each is
 normalised again from its raw body, with the mapping of now, and delivered again
 with the same event.id. It goes as far back as the spool still has events
 (spool.retention), and not beyond what the output has come to yet.
 
+An Elasticsearch output has one document for each event.id: a replay fills gaps and
+leaves the documents that are there alone. --overwrite rewrites them, so that a
+mended mapping shows in the history; it needs more privileges, which
+"siemrelay setup elasticsearch --help" names.
+
 There is one replay for an output at a time. A stopped siemrelay begins it when it
 runs again. --cancel drops what is left of one, after asking.
 
   siemrelay replay --output kibana --since 2026-06-19 --until 2026-06-20 --dry-run
   siemrelay replay --output kibana --since 24h --wait
+  siemrelay replay --output kibana --since 7d --overwrite
   siemrelay replay --output kibana --cancel
 
 A TIME is ` + whenForm + `.`,
@@ -36,6 +42,7 @@ A TIME is ` + whenForm + `.`,
 	f.StringVar(&r.output, "output", "", "`NAME` of the output")
 	f.Var(&r.since, "since", "from this `TIME` on")
 	f.Var(&r.until, "until", "before this `TIME` (default: now)")
+	f.BoolVar(&r.overwrite, "overwrite", false, "rewrite what the receiver has of the events")
 	f.BoolVar(&r.cancel, "cancel", false, "drop what is left of a replay")
 	f.BoolVar(&r.wait, "wait", false, "wait until it is done, with progress on a terminal")
 	r.dryRunFlag(cmd)
@@ -48,6 +55,7 @@ type replaying struct {
 	output       string
 	since, until whenFlag
 	cancel, wait bool
+	overwrite    bool
 }
 
 func (r *replaying) check() error {
@@ -55,7 +63,7 @@ func (r *replaying) check() error {
 	switch {
 	case r.output == "":
 		return admin.Errorf(admin.Invalid, "--output is missing: the name of the output to deliver to again")
-	case r.cancel && (given || r.wait):
+	case r.cancel && (given || r.wait || r.overwrite):
 		return admin.Errorf(admin.Invalid, "--cancel goes with --output only")
 	case !r.cancel && r.since.at.IsZero():
 		return admin.Errorf(admin.Invalid, "--since is missing: from when on to deliver again")
@@ -75,7 +83,7 @@ func (r *replaying) run(ctx context.Context, d *desk, _ []string) error {
 	if r.wait && !d.running {
 		return errors.New("--wait: siemrelay is not running, nothing would be delivered")
 	}
-	result, err := d.Replay(ctx, admin.ReplayRequest{Output: r.output, Since: r.since.at, Until: r.until.at, DryRun: r.dryRun})
+	result, err := d.Replay(ctx, admin.ReplayRequest{Output: r.output, Since: r.since.at, Until: r.until.at, Overwrite: r.overwrite, DryRun: r.dryRun})
 	if err != nil {
 		return err
 	}

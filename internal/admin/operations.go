@@ -123,7 +123,9 @@ type ReplayRequest struct {
 	Output string    `json:"output"`
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until,omitzero"`
-	DryRun bool      `json:"dry_run,omitempty"`
+	// Overwrite replaces what the receiver has of the events; only some outputs can.
+	Overwrite bool `json:"overwrite,omitempty"`
+	DryRun    bool `json:"dry_run,omitempty"`
 }
 
 // ReplayResult says how many events a replay enters.

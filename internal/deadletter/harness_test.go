@@ -48,7 +48,7 @@ func letter(output string, pass, sequence uint64) deadletter.Letter {
 	at := time.Date(2026, 3, 1, 12, 0, 0, int(sequence), time.UTC)
 	return deadletter.Letter{
 		Output: output, Pass: pass, Sequence: sequence, EventID: "0123456789abcdef0123456789abcdef",
-		Accepted: at, PossibleRetry: true, Kind: "threat", Company: "42", Record: "7", Title: "Malware", Code: "threat.create",
+		Accepted: at, PossibleRetry: true, Overwrite: true, Kind: "threat", Company: "42", Record: "7", Title: "Malware", Code: "threat.create",
 		Reason: "refused", Error: "mapper_parsing_exception", Tries: 1, First: at.Add(time.Second), Refused: at.Add(2 * time.Second),
 		Body: []byte(`{"record_type":"threat"}`),
 	}

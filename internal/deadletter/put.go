@@ -125,9 +125,9 @@ func (p *putter) insert(l *Letter) error {
 	columns, size := l.columns()
 	args := append([]any{l.Output, int64(l.Pass), int64(l.Sequence), stateDead, 0, size}, columns...)
 	r, err := p.tx.ExecContext(context.Background(), `INSERT INTO letters
-		(output, pass, sequence, state, settled, size, event, accepted, possible_retry, kind, company, record, title, code,
+		(output, pass, sequence, state, settled, size, event, accepted, possible_retry, overwrite, kind, company, record, title, code,
 		reason, error, tries, first, refused, body_size, body_crc)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, args...)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, args...)
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (p *putter) replace(l *Letter, old stored) error {
 	}
 	p.c.add(l.Output, d)
 	args := append([]any{stateDead, settled, size}, columns...)
-	_, err := p.tx.ExecContext(context.Background(), `UPDATE letters SET state = ?, settled = ?, size = ?, event = ?, accepted = ?, possible_retry = ?,
+	_, err := p.tx.ExecContext(context.Background(), `UPDATE letters SET state = ?, settled = ?, size = ?, event = ?, accepted = ?, possible_retry = ?, overwrite = ?,
 		kind = ?, company = ?, record = ?, title = ?, code = ?, reason = ?, error = ?, tries = ?, first = ?, refused = ?,
 		body_size = ?, body_crc = ? WHERE id = ?`, append(args, old.id)...)
 	if err != nil {
@@ -210,7 +210,7 @@ func (p *putter) body(id int64, body []byte) error {
 // columns returns what is stored of a letter besides its key and state, in the order
 // of the table, and what the letter takes of MaxSize.
 func (l *Letter) columns() (columns []any, size int64) {
-	columns = []any{l.EventID, nano(l.Accepted), l.PossibleRetry}
+	columns = []any{l.EventID, nano(l.Accepted), l.PossibleRetry, l.Overwrite}
 	size = int64(len(l.Body)+len(l.Output)+len(l.EventID)) + letterOverhead
 	for _, text := range []struct {
 		value string

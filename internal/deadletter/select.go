@@ -71,7 +71,7 @@ func (s *Store) unsettledIDs() []int64 {
 }
 
 const (
-	selectColumns = `SELECT letters.id, output, pass, sequence, state, event, accepted, possible_retry, kind, company, record, title, code,
+	selectColumns = `SELECT letters.id, output, pass, sequence, state, event, accepted, possible_retry, overwrite, kind, company, record, title, code,
 		reason, error, tries, first, refused, body_size`
 	selectWithBody = selectColumns + `, body_crc, body FROM letters LEFT JOIN bodies ON bodies.id = letters.id`
 )
@@ -82,7 +82,7 @@ func scan(row scanner, more ...any) (Letter, error) {
 	var l Letter
 	var accepted, first, refused int64
 	dest := append([]any{
-		&l.ID, &l.Output, &l.Pass, &l.Sequence, &l.Queued, &l.EventID, &accepted, &l.PossibleRetry, &l.Kind, &l.Company,
+		&l.ID, &l.Output, &l.Pass, &l.Sequence, &l.Queued, &l.EventID, &accepted, &l.PossibleRetry, &l.Overwrite, &l.Kind, &l.Company,
 		&l.Record, &l.Title, &l.Code, &l.Reason, &l.Error, &l.Tries, &first, &refused, &l.Size,
 	}, more...)
 	if err := row.Scan(dest...); err != nil {

@@ -38,6 +38,8 @@ type Letter struct {
 	EventID       string
 	Accepted      time.Time
 	PossibleRetry bool
+	// Overwrite: the event is to replace what the receiver has of it.
+	Overwrite bool
 	// Kind, Company, Record, Title and Code are for listings; the store cuts each to
 	// 1 KiB.
 	Kind, Company, Record, Title, Code string
@@ -81,7 +83,7 @@ CREATE TABLE letters (
 	state INTEGER NOT NULL,   -- 0 dead, 1 queued
 	settled INTEGER NOT NULL, -- 0: the cursor may not have passed it yet
 	size INTEGER NOT NULL,    -- what it takes of max_size
-	event TEXT NOT NULL, accepted INTEGER NOT NULL, possible_retry INTEGER NOT NULL,
+	event TEXT NOT NULL, accepted INTEGER NOT NULL, possible_retry INTEGER NOT NULL, overwrite INTEGER NOT NULL,
 	kind TEXT NOT NULL, company TEXT NOT NULL, record TEXT NOT NULL, title TEXT NOT NULL, code TEXT NOT NULL,
 	reason TEXT NOT NULL, error TEXT NOT NULL, tries INTEGER NOT NULL,
 	first INTEGER NOT NULL, refused INTEGER NOT NULL, -- times are Unix nanoseconds

@@ -161,7 +161,7 @@ func TestTheLedgerAddsUp(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	b.check("dropped", ledger.Entry{Entered: 10, Delivered: 4, Filtered: 1, Dropped: 1, Pending: 4})
-	if n, err := b.spool.StartReplay("out", 1, 4); n != 3 || err != nil {
+	if n, err := b.spool.StartReplay("out", spool.Range{From: 1, To: 4}); n != 3 || err != nil {
 		t.Fatal(n, err)
 	}
 	b.check("replayed", ledger.Entry{Entered: 13, Delivered: 4, Filtered: 1, Dropped: 1, Pending: 7, Replaying: 3})

@@ -67,6 +67,8 @@ type Receipt struct {
 // Output is a configured output.
 type Output struct {
 	Name, Type, Format string
+	// Overwrites: it can replace what the receiver has of an event.
+	Overwrites bool
 	// Encode writes an event in the output's format.
 	Encode normalize.Encoder
 	// Match is the output's filter, nil if it has none. Only the desk uses it.

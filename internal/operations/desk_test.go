@@ -208,12 +208,23 @@ func TestReplay(t *testing.T) {
 	if a := r.of("alpha"); a.Replaying != 2 || a.Pending != 4 || a.Entered != 9 || !a.OldestPending.Equal(minute(6)) {
 		t.Errorf("alpha %+v, want 2 replaying, and the lag of the log", a)
 	}
-	_, err = r.Replay(t.Context(), admin.ReplayRequest{Output: "alpha", Since: minute(1)})
+	_, err = r.Replay(t.Context(), admin.ReplayRequest{Output: "alpha", Since: minute(1), Overwrite: true})
 	r.code(err, admin.Conflict)
+	if _, _, err := r.cursors["alpha"].Replay().Next(); err != nil || r.cursors["alpha"].Replay().Overwrite() {
+		t.Errorf("the replay overwrites (%v), which nobody asked for", err)
+	}
+	r.must(r.cursors["alpha"].Replay().Commit(r.cursors["alpha"].Position().ReplayNext+1, spool.Outcome{Delivered: 1}))
+	_, err = r.CancelReplay(t.Context(), admin.OutputRequest{Output: "alpha"})
+	r.must(err)
+	_, err = r.Replay(t.Context(), admin.ReplayRequest{Output: "alpha", Since: minute(1), Overwrite: true})
+	r.must(err)
+	if _, ok, err := r.cursors["alpha"].Replay().Next(); !ok || err != nil || !r.cursors["alpha"].Replay().Overwrite() {
+		t.Errorf("the replay does not overwrite (%v), as was asked for", err)
+	}
 	for want, q := range map[admin.Code][]admin.ReplayRequest{
 		admin.NotFound: {{Output: "nobody", Since: minute(1)}},
 		admin.Conflict: {{Output: "gone", Since: minute(1)}},
-		admin.Invalid:  {{Since: minute(1)}, {Output: "beta"}, {Output: "beta", Since: minute(2), Until: minute(2)}},
+		admin.Invalid:  {{Since: minute(1)}, {Output: "beta"}, {Output: "beta", Since: minute(1), Overwrite: true}, {Output: "beta", Since: minute(2), Until: minute(2)}},
 	} {
 		for _, request := range q {
 			_, err := r.Replay(t.Context(), request)

@@ -23,8 +23,12 @@ func (d *Desk) Replay(_ context.Context, r admin.ReplayRequest) (admin.ReplayRes
 	case e.Replaying > 0:
 		return result, underWay(r.Output, e.Replaying)
 	}
-	if _, ok := d.output(r.Output); !ok {
+	out, ok := d.output(r.Output)
+	switch {
+	case !ok:
 		return result, admin.Errorf(admin.Conflict, "output %s is not in the configuration: nobody would deliver to it", r.Output)
+	case r.Overwrite && !out.Overwrites:
+		return result, admin.Errorf(admin.Invalid, "output %s can't overwrite: an output of the type %s only adds what it gets", r.Output, out.Type)
 	}
 	from, to, err := d.span(r, e.Next)
 	if err != nil || from >= to {
@@ -37,7 +41,7 @@ func (d *Desk) Replay(_ context.Context, r admin.ReplayRequest) (admin.ReplayRes
 	if r.DryRun {
 		return result, nil
 	}
-	result.Entries, err = d.o.Spool.StartReplay(r.Output, from, to)
+	result.Entries, err = d.o.Spool.StartReplay(r.Output, spool.Range{From: from, To: to, Overwrite: r.Overwrite})
 	if errors.Is(err, spool.ErrReplaying) { // begun meanwhile
 		return result, underWay(r.Output, 0)
 	}

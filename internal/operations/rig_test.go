@@ -68,6 +68,7 @@ func newRig(t *testing.T) *rig {
 		Outputs: []operations.Output{r.output("alpha", "ecs"), r.output("beta", "cef")},
 		Live:    &operations.Live{Started: r.now, Ready: func() error { return r.ready }},
 	}
+	r.o.Outputs[0].Overwrites = true
 	r.Desk = operations.New(r.o)
 	return r
 }

@@ -22,6 +22,8 @@ type Letter struct {
 	Accepted time.Time
 	// PossibleRetry says that the event carries the tag defensecom_possible_retry.
 	PossibleRetry bool
+	// Overwrite is the message's.
+	Overwrite bool
 	// Kind, Company, Record, Title and Code are normalize's Event.Kind, Company,
 	// RecordID, Message and Code, for lists. Kind is "other" where nothing could be read.
 	Kind, Company, Record, Title, Code string
@@ -77,7 +79,7 @@ type letter struct {
 func (r *Relay) refuse(m *outputs.Message, at int, reason string, why error) {
 	e := &r.batch.entries[at]
 	l := Letter{
-		Pass: e.pass, Sequence: m.Sequence, EventID: m.ID, Accepted: m.Accepted, PossibleRetry: e.retry,
+		Pass: e.pass, Sequence: m.Sequence, EventID: m.ID, Accepted: m.Accepted, PossibleRetry: e.retry, Overwrite: m.Overwrite,
 		Reason: reason, Error: errorText(why), Tries: e.tries, First: e.sent, Refused: time.Now(), Body: e.raw,
 	}
 	r.address(&l)
@@ -90,6 +92,7 @@ func (r *Relay) unwritable(l *lane, why error) {
 	x := Letter{
 		Pass: l.pass, Sequence: l.raw.Sequence, EventID: strings.Clone(l.raw.ID), Accepted: l.raw.Accepted,
 		PossibleRetry: slices.Contains(l.raw.Tags, tagPossibleRetry),
+		Overwrite:     l.Overwrite != nil && l.Overwrite(),
 		Reason:        Encode, Error: errorText(why), First: now, Refused: now, Body: slices.Clone(l.raw.Body),
 	}
 	r.address(&x)

@@ -57,12 +57,14 @@ func TestRefused(t *testing.T) {
 		raws[1].Tags = []string{"defensecom_possible_retry"}
 		raws[2] = event(3, "rec-2", "the same record as number 2")
 		first := time.Now()
-		r := start(t, newSource(), o, beside(newSource(raws...)))
+		r := start(t, newSource(), o, beside(newSource(raws...)), func(o *relay.Options) {
+			o.Lanes[1].Overwrite = func() bool { return true }
+		})
 		r.after(time.Minute)
 		r.wantDelivered(1, 3, 5)
 		r.wantLetters("2 refused", "4 refused")
 		want := relay.Letter{
-			Pass: 1, Sequence: 2, EventID: raws[1].ID, Accepted: raws[1].Accepted, PossibleRetry: true,
+			Pass: 1, Sequence: 2, EventID: raws[1].ID, Accepted: raws[1].Accepted, PossibleRetry: true, Overwrite: true,
 			Kind: "threat", Company: "17", Record: "rec-2", Title: "x", Code: "threat.update",
 			Reason: "refused", Error: "will never do", Tries: 2, First: first, Refused: first.Add(time.Second), Body: raws[1].Body,
 		}

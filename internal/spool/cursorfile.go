@@ -14,6 +14,8 @@ const (
 	cursorSlotSize = 120
 	cursorStride   = 512 // a sector for each slot, so that a torn write costs one
 	cursorSuffix   = ".cursor"
+
+	flagOverwrite = 1
 )
 
 // position is what a cursor file keeps: where the output is in each lane, and its
@@ -28,6 +30,7 @@ type position struct {
 	replayNext uint64 // the replay's next sequence that is not settled
 	replayEnd  uint64 // what follows the replay's last sequence
 	replayed   uint64 // how many events all replays entered
+	overwrite  bool   // the latest replay is to replace what the receiver has
 
 	delivered, filtered, dead, dropped, unreadable uint64
 }
@@ -69,7 +72,11 @@ func (p position) encode() []byte {
 	for _, f := range p.fields() {
 		b = binary.LittleEndian.AppendUint64(b, *f)
 	}
-	b = append(b, 0, 0, 0, 0)
+	var flags uint32
+	if p.overwrite {
+		flags = flagOverwrite
+	}
+	b = binary.LittleEndian.AppendUint32(b, flags)
 	return sealed(b)
 }
 
@@ -93,6 +100,7 @@ func parsePosition(b []byte) (position, error) {
 		for i, f := range p.fields() {
 			*f = binary.LittleEndian.Uint64(b[32+8*i:])
 		}
+		p.overwrite = binary.LittleEndian.Uint32(b[112:])&flagOverwrite != 0
 	}
 	if p.next == 0 || p.began > p.next || p.replayNext > p.replayEnd || p.replayEnd > p.next {
 		return p, errors.New("cursor slot makes no sense")

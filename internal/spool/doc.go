@@ -114,7 +114,7 @@
 //	 88     8  events handed over as dead letters
 //	 96     8  events dropped by hand
 //	104     8  events unreadable
-//	112     4  zero
+//	112     4  flags: 1, that replay replaces what the receiver has of its events
 //	116     4  checksum of bytes 0 to 115
 //
 // A slot of version 1 has 40 bytes: those to 31, four zero, and the checksum. It is

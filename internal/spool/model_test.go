@@ -174,7 +174,7 @@ func (m *model) commit(t *rapid.T) {
 func (m *model) replay(t *rapid.T) {
 	name := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "cursor")
 	from := rapid.Uint64Range(1, uint64(m.appended)+1).Draw(t, "from")
-	_, err := m.s.StartReplay(name, from, from+rapid.Uint64Range(0, 30).Draw(t, "entries"))
+	_, err := m.s.StartReplay(name, spool.Range{From: from, To: from + rapid.Uint64Range(0, 30).Draw(t, "entries")})
 	if err != nil && !errors.Is(err, spool.ErrReplaying) {
 		t.Fatalf("start replay: %v", err)
 	}

@@ -16,19 +16,28 @@ var ErrNoCursor = errors.New("the spool knows no such output")
 type ReplayLane struct {
 	c *Cursor
 	// reader.pos is guarded by Cursor.mu where others look at it.
-	reader reader
-	pass   uint64        // the replay that reader is in
-	begun  chan struct{} // closed when a replay begins, nil if nobody waits
+	reader    reader
+	pass      uint64 // the replay that reader is in
+	overwrite bool
+	begun     chan struct{} // closed when a replay begins, nil if nobody waits
 }
 
 // Replay returns the cursor's second lane.
 func (c *Cursor) Replay() *ReplayLane { return &c.replay }
 
-// StartReplay enters the events from the sequence from up to, not including, to
-// again at the output called name, and returns how many those are: what the spool
-// no longer holds, and what the output has not come to yet, is left out. It is
-// durable when it returns nil. The error is ErrReplaying, ErrNoCursor, or the disk's.
-func (s *Spool) StartReplay(name string, from, to uint64) (entries uint64, err error) {
+// Range is what a replay enters again: the events from the sequence From up to, not
+// including, To.
+type Range struct {
+	From, To uint64
+	// Overwrite: what the receiver has of them is to be replaced.
+	Overwrite bool
+}
+
+// StartReplay enters the events of a range again at the output called name, and
+// returns how many those are: what the spool no longer holds, and what the output has
+// not come to yet, is left out. It is durable when it returns nil. The error is
+// ErrReplaying, ErrNoCursor, or the disk's.
+func (s *Spool) StartReplay(name string, r Range) (entries uint64, err error) {
 	c, err := s.cursorOf(name)
 	if err != nil {
 		return 0, fmt.Errorf("replay to %s: %w", name, err)
@@ -39,13 +48,13 @@ func (s *Spool) StartReplay(name string, from, to uint64) (entries uint64, err e
 	if p.replaying() > 0 {
 		return 0, fmt.Errorf("replay to %s: %w: %d of its events are not settled", name, ErrReplaying, p.replaying())
 	}
-	from, to = s.hold(name, from, min(to, p.next))
+	from, to := s.hold(name, r.From, min(r.To, p.next))
 	defer s.unhold(name)
 	if from >= to {
 		return 0, nil
 	}
 	p.pass++
-	p.replayNext, p.replayEnd = from, to
+	p.replayNext, p.replayEnd, p.overwrite = from, to, r.Overwrite
 	p.replayed += to - from
 	if err := c.saveLocked(p); err != nil {
 		return 0, err
@@ -133,7 +142,7 @@ func (l *ReplayLane) Next() (Record, bool, error) {
 		if err := l.reader.jump(p.replayNext); err != nil {
 			return Record{}, false, err
 		}
-		l.pass = p.pass
+		l.pass, l.overwrite = p.pass, p.overwrite
 	}
 	var r Record
 	var ok bool
@@ -178,6 +187,9 @@ func (l *ReplayLane) commitLocked(next uint64, o Outcome) error {
 	l.reader.forgetGaps(next)
 	return nil
 }
+
+// Overwrite tells whether the last event is to replace what the receiver has of it.
+func (l *ReplayLane) Overwrite() bool { return l.overwrite }
 
 // Pass numbers the replay that the last event came from, from 1.
 func (l *ReplayLane) Pass() uint64 { return l.pass }

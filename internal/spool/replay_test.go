@@ -43,7 +43,7 @@ func delivered(t testing.TB, o spool.Options, n int) (*spool.Spool, *spool.Curso
 
 func mustReplay(t testing.TB, s *spool.Spool, from, to, want uint64) {
 	t.Helper()
-	n, err := s.StartReplay("out", from, to)
+	n, err := s.StartReplay("out", spool.Range{From: from, To: to})
 	if err != nil || n != want {
 		t.Fatalf("replay of %d to %d entered %d events, %v; want %d", from, to, n, err, want)
 	}
@@ -56,7 +56,7 @@ func TestAReplayEntersEventsAgain(t *testing.T) {
 		if a := account(t, s, "out"); a.Entered != 30 || a.Pending != 10 || a.Replaying != 10 || a.Delivered != 20 {
 			t.Fatalf("the account is %+v", a)
 		}
-		if _, err := s.StartReplay("out", 1, 3); !errors.Is(err, spool.ErrReplaying) {
+		if _, err := s.StartReplay("out", spool.Range{From: 1, To: 3}); !errors.Is(err, spool.ErrReplaying) {
 			t.Errorf("a second replay said %v", err)
 		}
 		mustAppend(t, s, event(20)) // the log goes on meanwhile
@@ -110,7 +110,7 @@ func TestAReplayLeavesOutWhatIsNotThere(t *testing.T) {
 	}
 	mustReplay(t, s, 31, 40, 0)
 	mustReplay(t, s, 9, 9, 0)
-	if _, err := s.StartReplay("other", 1, 9); !errors.Is(err, spool.ErrNoCursor) {
+	if _, err := s.StartReplay("other", spool.Range{From: 1, To: 9}); !errors.Is(err, spool.ErrNoCursor) {
 		t.Errorf("replay to an unknown output said %v", err)
 	}
 	mustClose(t, s)
@@ -122,7 +122,7 @@ func TestAReplayIsNotEvicted(t *testing.T) {
 	s, c, all := delivered(t, options(crashfs.New(1)), 20)
 	defer mustClose(t, s)
 	oldest := account(t, s, "out").Next
-	n, err := s.StartReplay("out", 1, oldest)
+	n, err := s.StartReplay("out", spool.Range{From: 1, To: oldest})
 	if err != nil || n == 0 {
 		t.Fatalf("replay entered %d, %v", n, err)
 	}
@@ -253,7 +253,7 @@ func TestReplaySurvivesACrash(t *testing.T) {
 		s, c, all := delivered(t, options(fsys), 8)
 		fsys.CrashAt(at)
 		started, committed := false, false
-		if _, err := s.StartReplay("out", 3, 7); err == nil {
+		if _, err := s.StartReplay("out", spool.Range{From: 3, To: 7}); err == nil {
 			started = true
 			for range 2 {
 				_, _, _ = c.Replay().Next()
@@ -332,4 +332,25 @@ func TestTimesAndSequences(t *testing.T) {
 			t.Errorf("with damaged headers the first event of %v is %d, %v; want %d", accepted[i], n, err, i+1)
 		}
 	}
+}
+
+func TestAReplayKnowsWhetherItOverwrites(t *testing.T) {
+	fsys := crashfs.New(1)
+	s, c, _ := delivered(t, options(fsys), 6)
+	first := uint64(3)
+	for i, overwrite := range []bool{true, false, true} {
+		if n, err := s.StartReplay("out", spool.Range{From: first, To: 7, Overwrite: overwrite}); n != 4 || err != nil {
+			t.Fatal(n, err)
+		}
+		mustClose(t, s)
+		s = mustOpen(t, options(fsys))
+		c = mustCursor(t, s, "out")
+		if got := drainReplay(t, c); len(got) != 4 || c.Replay().Overwrite() != overwrite {
+			t.Errorf("replay %d read %d events, overwriting: %t", i, len(got), c.Replay().Overwrite())
+		}
+		if err := c.Replay().Commit(7, spool.Outcome{Delivered: 4}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustClose(t, s)
 }
