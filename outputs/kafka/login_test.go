@@ -1,6 +1,7 @@
 package kafka_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -19,8 +20,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 
 	"github.com/siemrelay/siemrelay/internal/config"
@@ -62,6 +65,28 @@ func TestPasswordChanges(t *testing.T) {
 			send(t, out, messages(1, 3))
 			inOrder(t, f.records(), messages(1, 3))
 		})
+	}
+}
+
+// TestBrokerRepeatsThePassword: what a broker says is not passed on as it is.
+func TestBrokerRepeatsThePassword(t *testing.T) {
+	f := newFake(t, []kgo.Opt{kgo.SASL(plain.Auth{User: "reader", Pass: "reader"}.AsMechanism())}, kfake.EnableSASL(), kfake.Superuser("PLAIN", "reader", "reader"))
+	f.during(func(req kmsg.Request) (kmsg.Response, error, bool) {
+		r, ok := req.(*kmsg.SASLAuthenticateRequest)
+		if !ok || bytes.Contains(r.SASLAuthBytes, []byte("reader")) {
+			return nil, nil, false
+		}
+		answer := r.ResponseKind().(*kmsg.SASLAuthenticateResponse)
+		text := "no user " + user + " with " + password + strings.Repeat("!", 1000)
+		answer.ErrorCode, answer.ErrorMessage = kerr.SaslAuthenticationFailed.Code, &text
+		return answer, nil, true
+	})
+	c := f.config()
+	c.SASL = kafka.SASL{Mechanism: "PLAIN", Username: user, Password: config.NewSecret(password)}
+	err := open(t, c, kafka.Options{}).Send(t.Context(), messages(1, 3))
+	mustBeNotReady(t, err, "no user relay with ***")
+	if n := len(err.Error()); n > 2000 { // three brokers were asked
+		t.Errorf("the error has %d bytes", n)
 	}
 }
 
