@@ -11,11 +11,12 @@ BENCHSTAT := golang.org/x/perf/cmd/benchstat@latest
 build: ## bin/siemrelay, static
 	VERSION=$(VERSION) deploy/build.sh bin/siemrelay
 
-test: ## every test but the mutants; as root also full disks and power cuts
-	go test -timeout 15m ./...
+test: ## every test but the mutants; as root also full disks and power cuts, with Java and Maven also real peers
+	go test -timeout 20m ./...
 
-race: ## the same with the race detector (needs a C compiler)
-	go test -race -timeout 25m ./...
+# Real peers, and rounds of kill -9, see the built binary, which is the same here.
+race: ## with the race detector (needs a C compiler), without real peers and rounds of kill -9
+	go test -race -timeout 25m -skip '^TestReal|Killed' ./...
 
 mutants: ## break one rule at a time and expect a test to fail
 	go test -count=1 -timeout 20m -tags mutants ./internal/mutants
