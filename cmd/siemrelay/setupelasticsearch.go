@@ -19,7 +19,7 @@ import (
 // Where the command finds a login when no file is named.
 const (
 	elasticKeyVariable      = "SIEMRELAY_ELASTICSEARCH_API_KEY"
-	elasticPasswordVariable = "SIEMRELAY_ELASTICSEARCH_PASSWORD"
+	elasticPasswordVariable = "SIEMRELAY_ELASTICSEARCH_PASSWORD" //nolint:gosec // a name, not a password
 )
 
 func newSetupElasticsearch(std streams) *cobra.Command {
@@ -126,11 +126,14 @@ func (s *elasticSetup) settings() (elasticsearch.Config, error) {
 	if s.caFile != "" || s.fingerprint != "" {
 		c.TLS.CAFile, c.TLS.Fingerprint = s.caFile, s.fingerprint
 	}
-	err := s.login(&c)
-	if err != nil {
+	if err := s.login(&c); err != nil {
 		return c, &exitError{exitUsage, err}
 	}
-	return c, nil
+	out, err := elasticsearch.New(c, elasticsearch.Options{})
+	if err != nil { // what a configuration can't have any more, so it comes from the flags
+		return c, &exitError{exitUsage, err}
+	}
+	return c, out.Close()
 }
 
 // configured finds the output in the configuration.
