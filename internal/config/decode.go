@@ -157,6 +157,9 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, p place) {
 		d.add(p, "must be "+d.oneOfKeys(v.Type())+", not "+describe(n))
 		n = nil
 	}
+	if w, ok := v.Addr().Interface().(interface{ SetWritten() }); ok && n != nil {
+		w.SetWritten()
+	}
 	e := d.entries(n, v.Type(), p)
 	d.unknown(e, v.Type(), p)
 	for _, f := range d.options.fields(v.Type()) {

@@ -30,7 +30,9 @@
 // control character, except line breaks and tabs where it is multiline. A Secret named "password" also gives the key "password_file", and
 // a configuration holds at most one of the two; required then asks for one. A
 // list that is given replaces its default. A struct that is the element of a
-// list or map gets its defaults from its method SetDefaults(), if it has one.
+// list or map gets its defaults from its method SetDefaults(), if it has one. A struct
+// with the method SetWritten() has it called, before its keys are read, where it
+// stands in the file, even as {}.
 //
 // # Settings of an output
 //

@@ -21,8 +21,11 @@ type remoteSettings struct {
 }
 
 type remoteTLS struct {
-	CAFile string `yaml:"ca_file" doc:"CA."`
+	CAFile  string `yaml:"ca_file" doc:"CA."`
+	Enabled bool   `yaml:"enabled" doc:"TLS."`
 }
+
+func (r *remoteTLS) SetWritten() { r.Enabled = true }
 
 type route struct {
 	Kind  string `yaml:"kind" required:"a kind" oneof:"threat,ticket" doc:"Kind."`
@@ -111,7 +114,7 @@ func TestSettingsMistakes(t *testing.T) {
 			"5:20: outputs[0].remote.urls: must be a list, such as \"- one\" or [one, two], not text",
 			"5:32: outputs[0].remote.timeout: \"y\" is not a duration; write a number and a unit, such as 500ms, 90s, 15m, 168h or 7d",
 			"5:42: outputs[0].remote.token: must be text, not a list",
-			"5:52: outputs[0].remote.tls: must be keys with values (ca_file), not a number",
+			"5:52: outputs[0].remote.tls: must be keys with values (ca_file, enabled), not a number",
 			"5:71: outputs[0].remote.routes[0].kind: \"a\" is unknown; one of threat, ticket",
 		}},
 		{"a field without a tag is no key", `{urls: ["https://a"], timeout: 1s, ignored: 1}`, []string{
@@ -143,6 +146,7 @@ func TestKeysOfSettings(t *testing.T) {
 		"outputs[].remote.token | text | none",
 		"outputs[].remote.token_file | text | none",
 		"outputs[].remote.tls.ca_file | text | none",
+		"outputs[].remote.tls.enabled | true or false | false",
 		"outputs[].remote.routes | list of keys with values | none",
 		"outputs[].remote.routes[].kind | one of threat, ticket | required",
 		"outputs[].remote.routes[].topic | text | events",
@@ -150,5 +154,17 @@ func TestKeysOfSettings(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestABlockThatIsWritten: {} is something else than nothing, and what is in it counts.
+func TestABlockThatIsWritten(t *testing.T) {
+	for block, want := range map[string]bool{
+		"": false, "tls: null": false, "tls: {}": true, "tls: {ca_file: ca.pem}": true, "tls: {enabled: false}": false, "tls: {enabled: true}": true,
+	} {
+		s, mistakes := remote(t, "{urls: [https://x], timeout: 10s, "+block+"}")
+		if len(mistakes) > 0 || s.TLS.Enabled != want {
+			t.Errorf("%q: enabled %v, mistakes %q; want %v", block, s != nil && s.TLS.Enabled, mistakes, want)
+		}
 	}
 }

@@ -38,7 +38,7 @@ type Topics struct {
 
 // TLS says how a connection is encrypted. The files are read again for each new connection.
 type TLS struct {
-	Enabled    bool   `yaml:"enabled" doc:"Speak TLS with the brokers."`
+	Enabled    bool   `yaml:"enabled" doc:"Speak TLS with the brokers: true where tls is written, even as {}."`
 	CAFile     string `yaml:"ca_file" doc:"PEM file with the authorities that the brokers' certificates must come from, instead of those of the system. Read again for each new connection."`
 	CertFile   string `yaml:"cert_file" doc:"PEM file with a client certificate, for brokers that ask for one. Read again for each new connection."`
 	KeyFile    string `yaml:"key_file" doc:"PEM file with the private key of cert_file. Read again for each new connection."`
@@ -46,6 +46,9 @@ type TLS struct {
 
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify" doc:"Take any certificate: anybody on the way can then read and change everything. For a test only."`
 }
+
+// SetWritten makes a block that is written, even as {}, mean TLS.
+func (t *TLS) SetWritten() { t.Enabled = true }
 
 // SASL is a login. It is used when Mechanism is given.
 type SASL struct {

@@ -176,7 +176,7 @@ func (d *dialer) explain(err error) error {
 	case errors.As(err, &invalid):
 		hint = "renew the broker's certificate"
 	case strings.Contains(err.Error(), expectsTLS):
-		hint = "set tls.enabled to true, or name a port without TLS"
+		hint = "set tls, or name a port without TLS"
 	case errors.As(err, &remote) && remote.Op == "remote error": // a TLS alert
 		hint = "the broker refused our side of TLS; if it asks for client certificates, check tls.cert_file and tls.key_file"
 	case errors.As(err, &plain):

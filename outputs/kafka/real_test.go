@@ -140,7 +140,7 @@ func TestRealRefusals(t *testing.T) {
 		"topic is hidden":    {testkafka.SASL, func(k *kafka.Config) { k.Topic = "hidden" }, "topic hidden: [29] Topic Authorization Failed"},
 		"topic is read-only": {testkafka.SASL, func(k *kafka.Config) { k.Topic = "read-only" }, "topic read-only: [29] Topic Authorization Failed"},
 		"no login":           {testkafka.SASL, func(k *kafka.Config) { k.SASL = kafka.SASL{} }, "this port may expect a login"},
-		"no TLS":             {testkafka.SASLOnTLS, func(k *kafka.Config) { k.TLS = kafka.TLS{} }, "set tls.enabled to true"},
+		"no TLS":             {testkafka.SASLOnTLS, func(k *kafka.Config) { k.TLS = kafka.TLS{} }, "set tls"},
 		"TLS where there is none": {testkafka.Plain, func(k *kafka.Config) {
 			k.TLS = kafka.TLS{Enabled: true, CAFile: c.CAFile}
 		}, "this port may not speak TLS"},
