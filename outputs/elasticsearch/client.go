@@ -132,17 +132,17 @@ var errReplySize = errors.New("reply is larger than one to this request can be")
 func (c *client) bulk(ctx context.Context, body []byte, n int) (answer, error) {
 	r := esapi.BulkRequest{
 		Body:       bytes.NewReader(body),
-		FilterPath: []string{"errors", "items.*._id", "items.*.status", "items.*.error", "items.*.failure_store"},
+		FilterPath: []string{"errors", "items.*._id", "items.*.status", "items.*.result", "items.*.error", "items.*.failure_store"},
 		Header:     http.Header{"Content-Type": {ndjsonType}},
 	}
 	res, err := r.Do(ctx, c.es)
 	if err != nil {
 		return answer{}, c.failed("send batch", err)
 	}
-	return c.read("send batch", &http.Response{StatusCode: res.StatusCode, Header: res.Header, Body: res.Body}, maxReply+n*maxItem)
+	return c.read("send batch", &http.Response{StatusCode: res.StatusCode, Header: res.Header, Body: res.Body}, maxReply+n*maxItem+len(body))
 }
 
-// maxItem is how much of a reply one item may take: an error repeats a part of the document.
+// maxItem is how much of a reply one item may take, beyond what an error repeats of the document.
 const maxItem = 16 << 10
 
 // request is anything but _bulk.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -58,7 +59,7 @@ func (w *work) records() []*record {
 		if m.Trigger != "create" {
 			r.chosen = i
 		}
-		if note := noteOf(m.State); note != nil {
+		if note := noteOf(m.State); note != nil && r.chosen == i { // that of a late creation is an old one
 			r.note = note
 		}
 	}
@@ -175,11 +176,18 @@ func (o *output) states(ctx context.Context, records []*record) (map[string]*sto
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
+	limit := maxReply + len(records)*maxBody
+	if len(records) == 1 {
+		limit = maxState
+	}
 	a, err := o.client.do(ctx, request{
 		method: http.MethodPost, path: "/_mget?_source_includes=defensecom.note", body: body,
-		limit: maxReply + len(records)*maxBody,
+		limit: limit,
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, errReplySize) && len(records) > 1:
+		return nil, fmt.Errorf("%w: %w", outputs.ErrTooLarge, err)
+	case err != nil:
 		return nil, err
 	}
 	if err := o.client.refusal(what, a); err != nil {
@@ -206,5 +214,8 @@ func (o *output) states(ctx context.Context, records []*record) (map[string]*sto
 	return found, nil
 }
 
-// maxBody is the most that a note, or a document without its source, may take in a reply.
-const maxBody = 64 << 10
+// maxBody is what a note may take in a reply on average. Where notes are longer fewer
+// records are looked up at once, and the note of one alone may take maxState: a note is
+// at most as long as a webhook, where bytes are no UTF-8 three times that, and no
+// document is longer than the 100 MB of http.max_content_length.
+const maxBody, maxState = 64 << 10, 128 << 20
