@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,7 +57,8 @@ func New(c Config, o Options) (outputs.Output, error) {
 	if c.TLS.InsecureSkipVerify {
 		o.Logger.Warn("tls.insecure_skip_verify is set: anybody on the way to the cluster can read and change events, and learn the password")
 	}
-	if c.authorization() != "" && strings.HasPrefix(strings.Join(c.URLs, " "), "http:") {
+	readable := func(url string) bool { return strings.HasPrefix(strings.ToLower(url), "http:") }
+	if c.authorization() != "" && slices.ContainsFunc(c.URLs, readable) {
 		o.Logger.Warn("urls has an address without TLS: the login is sent readable")
 	}
 	return out, nil

@@ -18,6 +18,7 @@ import (
 type item struct {
 	ID           string    `json:"_id"`
 	Status       int       `json:"status"`
+	Result       string    `json:"result"`
 	Error        *apiError `json:"error"`
 	FailureStore string    `json:"failure_store"`
 }
@@ -92,6 +93,9 @@ func parseBulk(body []byte, ops []operation) ([]item, error) {
 // error's type calls a mistake of the document is refused for good.
 func judge(x item, clean func(string) string) outputs.Result {
 	if x.Error == nil && x.Status >= 200 && x.Status < 300 {
+		if x.Result == "noop" { // which nothing else can be the outcome of what we do
+			return outputs.Result{Status: outputs.Refused, Err: errDropped}
+		}
 		return outputs.Result{Status: outputs.Done}
 	}
 	err := errors.New(clean(x.Error.text()))
@@ -106,6 +110,10 @@ func judge(x item, clean func(string) string) outputs.Result {
 	switch {
 	case ofDocument(x.Error):
 		return outputs.Result{Status: outputs.Refused, Err: err}
+	case x.Status != http.StatusBadRequest && unavailable(x.Error):
+		return retry(&outputs.Transient{Err: err})
+	case noPlace(x.Error):
+		return retry(&outputs.NotReady{Err: fmt.Errorf("%w: there is no index to write to, and none can be made", err)})
 	case kind == "cluster_block_exception" && !strings.Contains(x.Error.Reason, "index closed"):
 		return retry(&outputs.Transient{Err: err}) // a full disk, for example: it takes writes again by itself
 	case kind == "cluster_block_exception", kind == "index_closed_exception":
@@ -137,6 +145,43 @@ func ofDocument(e *apiError) bool {
 	case "illegal_argument_exception":
 		return e.has("max_bytes_length_exceeded_exception") || strings.Contains(e.Reason, "immense term") ||
 			strings.Contains(e.Reason, "immense field")
+	}
+	return false
+}
+
+// errDropped is a document that was answered with success and is not there.
+var errDropped = errors.New("an ingest pipeline of the cluster dropped it: mend the pipeline, or leave such events out with when")
+
+// unavailable tells whether an error, whatever its status, says that a node, a shard
+// or a disk is away, and nothing about the document. Many such errors have the status
+// 500, as mistakes of the server have that a document brings about.
+func unavailable(e *apiError) bool {
+	for ; e != nil; e = e.CausedBy {
+		for _, part := range []string{
+			"node_closed", "node_disconnected", "node_not_connected", "transport_exception", "no_node_available", "shard",
+			"retry_on_", "already_closed", "engine_closed", "failed_engine", "translog", "timeout", "not_master", "master_not_discovered",
+			"cluster_manager", "failed_to_commit_cluster_state", "rejected_execution", "circuit_breaking", "task_cancelled",
+			"i_o_exception", "file_system_exception", "no_such_file", "corrupt_index", "out_of_memory",
+		} {
+			if strings.Contains(e.Type, part) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// noPlace tells whether an error says that the index of a document can't be made or
+// is not to be written to: its message tells, as its type is one of many uses.
+func noPlace(e *apiError) bool {
+	text := e.text()
+	for _, part := range []string{
+		"maximum normal shards open", "maximum shards open", "creates data streams only", "no matching index template found",
+		"no write index is defined", "invalid_index_name_exception",
+	} {
+		if strings.Contains(text, part) {
+			return true
+		}
 	}
 	return false
 }

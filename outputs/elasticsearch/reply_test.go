@@ -47,10 +47,20 @@ func TestItems(t *testing.T) {
 		"read only":                 {elasticsearchtest.Refusal{Status: 403, Type: "cluster_block_exception", Reason: "index [x] blocked by: [FORBIDDEN/8/index write (api)];"}, later},
 		"no shard":                  {elasticsearchtest.Refusal{Status: 503, Type: "unavailable_shards_exception", Reason: "timed out"}, later},
 		"bad gateway":               {elasticsearchtest.Refusal{Status: 502, Type: "x", Reason: "y"}, later},
+		"a node that went away":     {elasticsearchtest.Refusal{Status: 500, Type: "node_disconnected_exception", Reason: "[n2] disconnected"}, later},
+		"a node that stops":         {elasticsearchtest.Refusal{Status: 500, Type: "node_closed_exception", Reason: "node closed"}, later},
+		"a disk that is full":       {elasticsearchtest.Refusal{Status: 500, Type: "i_o_exception", Reason: "No space left on device"}, later},
+		"a shard that failed":       {elasticsearchtest.Refusal{Status: 500, Type: "index_shard_closed_exception", Reason: "x"}, later},
+		"a shard that moved":        {elasticsearchtest.Refusal{Status: 404, Type: "shard_not_found_exception", Reason: "no such shard"}, later},
+		"an engine that failed":     {elasticsearchtest.Refusal{Status: 500, Type: "already_closed_exception", Reason: "engine is closed"}, later},
+		"a node, as a cause":        {elasticsearchtest.Refusal{Status: 500, Type: "exception", Reason: "x", CausedBy: "node_not_connected_exception"}, later},
+		"another conflict":          {elasticsearchtest.Refusal{Status: 409, Type: "illegal_state_exception", Reason: "x"}, blamed},
 		"timeout":                   {elasticsearchtest.Refusal{Status: 504, Type: "x", Reason: "y"}, later},
 		"closed":                    {elasticsearchtest.Refusal{Status: 400, Type: "index_closed_exception", Reason: "closed"}, waitsFor},
 		"closed, as a block":        {elasticsearchtest.Refusal{Status: 403, Type: "cluster_block_exception", Reason: "index [x] blocked by: [FORBIDDEN/4/index closed];"}, waitsFor},
 		"missing index":             {elasticsearchtest.Refusal{Status: 404, Type: "index_not_found_exception", Reason: "no such index [x]"}, waitsFor},
+		"no room for shards":        {elasticsearchtest.Refusal{Status: 400, Type: "validation_exception", Reason: "Validation Failed: 1: this action would add [2] shards, but this cluster currently has [1000]/[1000] maximum normal shards open;"}, waitsFor},
+		"data streams only":         {elasticsearchtest.Refusal{Status: 400, Type: "illegal_argument_exception", Reason: "cannot create index with name [x], because it matches with template [y] that creates data streams only, use create data stream api instead"}, waitsFor},
 		"missing pipeline":          {elasticsearchtest.Refusal{Status: 400, Type: "illegal_argument_exception", Reason: "pipeline with id [x] does not exist"}, waitsFor},
 		"no privilege":              {elasticsearchtest.Refusal{Status: 403, Type: "security_exception", Reason: "action [indices:data/write/bulk[s]] is unauthorized"}, waitsFor},
 		"not logged in":             {elasticsearchtest.Refusal{Status: 401, Type: "security_exception", Reason: "x"}, waitsFor},
@@ -262,7 +272,7 @@ func TestWholeReplies(t *testing.T) {
 // its type says so.
 func TestAllRefusedAlike(t *testing.T) {
 	for kind, want := range map[string]outcome{
-		"some_future_exception": paused, "index_not_found_exception": paused, "security_exception": paused,
+		"index_not_found_exception": paused, "security_exception": paused,
 	} {
 		server := elasticsearchtest.New(t)
 		server.Refuse(func(elasticsearchtest.Operation) *elasticsearchtest.Refusal {

@@ -109,7 +109,7 @@ func (w *work) note(i int, r outputs.Result) {
 func (w *work) settle(op operation, x item, clean func(string) string) {
 	var r outputs.Result
 	switch {
-	case x.Status != http.StatusConflict:
+	case x.Status != http.StatusConflict || x.Error == nil || x.Error.Type != "version_conflict_engine_exception":
 		r = judge(x, clean)
 	case op.at != nil || w.batch[op.msg].Overwrite && !op.state:
 		// Somebody changed the document since it was looked up, or it could not be found yet.
@@ -136,32 +136,27 @@ func (w *work) outcome() error {
 	if n[outputs.Done] == len(w.batch) {
 		return nil
 	}
-	if n[outputs.Retry] == len(w.batch) {
-		if err := w.alike(); err != nil {
-			return err
-		}
+	if notReady := w.waiting(); notReady != nil {
+		return notReady
 	}
 	return &outputs.Partial{Results: w.results}
 }
 
-// alike makes NotReady of a batch of which nothing was taken, for reasons that are
-// not the messages': each waits for somebody, or all were refused alike for a reason
-// that is not known to be the document's.
-func (w *work) alike() error {
-	waiting, same := true, len(w.batch) > 1
+// waiting is why each message of the batch waits for somebody; nil if one doesn't.
+// That all were refused alike is no such reason: what is left of a batch may be its
+// poison, and whose fault it is the relay finds out by what comes behind it.
+func (w *work) waiting() *outputs.NotReady {
+	var first *outputs.NotReady
 	for _, r := range w.results {
 		var notReady *outputs.NotReady
-		waiting = waiting && errors.As(r.Err, &notReady)
-		same = same && !outputs.IsTransient(r.Err) && r.Err.Error() == w.results[0].Err.Error()
+		if r.Status != outputs.Retry || !errors.As(r.Err, &notReady) {
+			return nil
+		}
+		if first == nil {
+			first = notReady
+		}
 	}
-	var notReady *outputs.NotReady
-	switch {
-	case waiting && errors.As(w.results[0].Err, &notReady):
-		return notReady
-	case same:
-		return &outputs.NotReady{Err: fmt.Errorf("every event was refused alike: %w", w.results[0].Err)}
-	}
-	return nil
+	return first
 }
 
 // encode writes the body of a bulk request.
