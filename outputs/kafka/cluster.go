@@ -92,24 +92,18 @@ func newCluster(d *dialer, bootstrap []string, now func() time.Time) *cluster {
 	}
 }
 
-// learn makes sure that what is known of the topics is fresh. The error is about the
+// learn makes sure that what is known of the topics is fresh. It asks about all of them
+// if one isn't, so that they and the brokers fit together. The error is about the
 // cluster as a whole; each topic has its own.
 func (c *cluster) learn(ctx context.Context, names []string) error {
-	var old []string
-	for _, name := range names {
-		t := c.topics[name]
-		if t == nil || t.stale || t.err != nil || c.now().Sub(t.learned).Abs() > metadataAge {
-			old = append(old, name)
-		}
-	}
-	if len(old) == 0 {
+	if !slices.ContainsFunc(names, c.old) {
 		return nil
 	}
 	nc, err := c.any(ctx)
 	if err != nil {
 		return err
 	}
-	m, err := nc.roundTrip(ctx, &metadata.Request{TopicNames: old, IncludeTopicAuthorizedOperations: true})
+	m, err := nc.roundTrip(ctx, &metadata.Request{TopicNames: names, IncludeTopicAuthorizedOperations: true})
 	if err != nil {
 		if hungUp(err) && c.dialer.config.SASL.Mechanism == "" {
 			err = fmt.Errorf("%w (the broker hung up; this port may expect a login)", err)
@@ -117,12 +111,18 @@ func (c *cluster) learn(ctx context.Context, names []string) error {
 		return fmt.Errorf("ask broker %s about topics: %w", nc.address, err)
 	}
 	c.note(m.(*metadata.Response), nc)
-	for _, name := range old {
+	for _, name := range names {
 		if c.topics[name] == nil {
 			return fmt.Errorf("ask broker %s about topics: the answer lacks topic %s", nc.address, name)
 		}
 	}
 	return nil
+}
+
+// old tells whether a topic is to be asked about.
+func (c *cluster) old(name string) bool {
+	t := c.topics[name]
+	return t == nil || t.stale || t.err != nil || c.now().Sub(t.learned).Abs() > metadataAge
 }
 
 // note takes in what a broker said. The connection it came by is kept if it leads to
@@ -152,6 +152,14 @@ func (c *cluster) note(r *metadata.Response, by *conn) {
 	for _, t := range r.Topics {
 		c.topics[t.Name] = c.topic(t)
 	}
+	for _, t := range c.topics { // those that were not asked about may have lost a leader
+		for i := range t.partitions {
+			if p := &t.partitions[i]; c.brokers[p.leader] == nil {
+				t.stale = t.stale || p.leader != noLeader
+				p.leader = noLeader
+			}
+		}
+	}
 }
 
 func (c *cluster) topic(r metadata.ResponseTopic) *topic {
@@ -175,11 +183,7 @@ func (c *cluster) topic(r metadata.ResponseTopic) *topic {
 			t.err = &outputs.Transient{Err: fmt.Errorf("topic %s: the broker lists partition %d of %d", r.Name, p.PartitionIndex, len(r.Partitions))}
 			return t
 		}
-		leader := p.LeaderID
-		if c.brokers[leader] == nil {
-			leader = noLeader
-		}
-		t.partitions[p.PartitionIndex] = partition{leader: leader, replicas: len(p.ReplicaNodes), inSync: len(p.IsrNodes)}
+		t.partitions[p.PartitionIndex] = partition{leader: p.LeaderID, replicas: len(p.ReplicaNodes), inSync: len(p.IsrNodes)}
 	}
 	if len(t.partitions) == 0 {
 		t.err = &outputs.Transient{Err: fmt.Errorf("topic %s has no partition", r.Name)}

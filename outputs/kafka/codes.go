@@ -17,7 +17,8 @@ const (
 	taken verdict = iota
 	// later: not taken for now; the cluster is to blame.
 	later
-	// moved: not taken here; what is known of the cluster is out of date.
+	// moved: what is known of the cluster is out of date. A leader that loses the lead
+	// while its replicas follow says this too, of a batch that the next one may have.
 	moved
 	// unsure: it may have been taken or may be yet.
 	unsure
@@ -25,7 +26,8 @@ const (
 	tooLarge
 	// bad: the broker will not take one of the records, whatever comes.
 	bad
-	// suspect: the broker fails, perhaps because of one of the records.
+	// suspect: the broker fails, perhaps because of one of the records, and perhaps
+	// after it took them.
 	suspect
 	// confused: the broker and we don't agree on the sequence numbers.
 	confused

@@ -149,7 +149,7 @@ func (o *output) Send(ctx context.Context, batch []outputs.Message) error {
 		if l.moved {
 			o.cluster.forget(l.key.topic)
 		}
-		if l.confused {
+		if l.confused || l.halved {
 			o.producer.lost = true
 		}
 	}

@@ -63,6 +63,10 @@ type lane struct {
 	// the broker doesn't take; 0 is any number.
 	most int
 
+	// halved says that the broker failed at a batch, of which nothing was taken under
+	// the same numbers since. It may have it.
+	halved bool
+
 	failed   bool // nothing more is sent
 	moved    bool // what is known of the topic is out of date
 	confused bool // the sequence numbers are
@@ -158,7 +162,7 @@ func (p *piece) done(s *sending) {
 	}
 	// Sequence numbers go on at 0 after the highest.
 	l.slot.sequence = int32((int64(l.slot.sequence) + int64(len(p.list))) & (1<<31 - 1))
-	l.slot.doubt = nil
+	l.slot.doubt, l.halved = nil, false
 	l.most *= 2
 	if l.most > len(l.list) {
 		l.most = 0
@@ -172,9 +176,12 @@ func (p *piece) refuse(s *sending, err error) {
 	l.next++
 }
 
-// unsure notes that the piece may be in the partition, or may come to it yet.
+// doubt notes that the piece may be in the partition, or may come to it yet.
+func (p *piece) doubt() { p.lane.slot.doubt = &doubt{len(p.list), digest(p.list)} }
+
+// unsure is doubt, and gives up the lane.
 func (p *piece) unsure(s *sending, err error) {
-	p.lane.slot.doubt = &doubt{len(p.list), digest(p.list)}
+	p.doubt()
 	p.lane.moved = true
 	p.lane.fail(s, &outputs.Transient{Err: err})
 }

@@ -254,15 +254,13 @@ func (o *output) judge(s *sending, p *piece, a *produce.ResponsePartition) {
 	err := fmt.Errorf("produce to %s: %w", l.key, codeError(code, a.ErrorMessage))
 	alone := len(p.list) == 1
 	switch {
-	case what == confused, what == repeated, doubted && (what == tooLarge || what == bad):
+	case what == confused, what == repeated, doubted && (what == tooLarge || what == bad),
+		doubted && what == suspect && !alone: // it can't be halved under the same numbers
 		l.confused = true
 		l.fail(s, &outputs.Transient{Err: err})
-	case what == unsure:
+	case what == unsure, what == moved:
 		p.unsure(s, err)
 	case what == later:
-		l.fail(s, &outputs.Transient{Err: err})
-	case what == moved:
-		l.moved = true
 		l.fail(s, &outputs.Transient{Err: err})
 	case what == forbidden:
 		l.moved = true
@@ -273,10 +271,12 @@ func (o *output) judge(s *sending, p *piece, a *produce.ResponsePartition) {
 	case alone && what == bad:
 		p.refuse(s, err)
 	case alone: // suspect
+		p.doubt()
 		l.fail(s, err)
 	case what == tooLarge:
 		l.slot.limit, l.slot.limited = p.size/2, o.now()
 	default:
+		l.halved = l.halved || what == suspect
 		l.most = len(p.list) / 2
 	}
 }
