@@ -19,12 +19,12 @@ func TestLongNotes(t *testing.T) {
 	c.Latest = true
 	out, m := newOutput(t, c), newMaker(t)
 	// Each byte that is no UTF-8 becomes a character of three.
-	long := strings.Replace(note("?"), "?", strings.Repeat("\x80", 1000<<10), 1)
+	long := strings.Replace(note("?"), "?", strings.Repeat("\x80", 500<<10), 1)
 	var first, second []outputs.Message
-	for i := range 8 {
+	for i := range 2 {
 		first = append(first, m.message(threat(fmt.Sprint("n", i), "update", "detected", long)))
 	}
-	for i := range 8 {
+	for i := range 2 {
 		second = append(second, m.message(threat(fmt.Sprint("n", i), "update", "assigned", "")))
 	}
 	for _, x := range first {
@@ -47,7 +47,7 @@ func TestLongNotes(t *testing.T) {
 	}
 	for _, d := range server.Documents("defensecom-latest-threat") {
 		text, _ := field(t, d.Source, "defensecom", "note", "message").(string)
-		if field(t, d.Source, "defensecom", "threat", "state") != "assigned" || len(text) < 3000<<10 {
+		if field(t, d.Source, "defensecom", "threat", "state") != "assigned" || len(text) < 1500<<10 {
 			t.Errorf("the state has a note of %d bytes", len(text))
 		}
 	}
