@@ -55,7 +55,7 @@ type Message struct {
 type Output interface {
 	// Send delivers a batch of at least one message, whose Keys may repeat, in
 	// order. It returns
-	//   - nil: every message is safe with the receiver;
+	//   - nil: every message is safe with the receiver, but see Unconfirmed;
 	//   - *Partial: each message has its own outcome;
 	//   - ErrTooLarge: the batch is too large, a smaller one may not be;
 	//   - *NotReady: no message can be delivered until somebody mends something;
@@ -88,6 +88,19 @@ type Inspector interface {
 	Inspect(ctx context.Context) (facts, warnings []string, err error)
 }
 
+// Unconfirmed is implemented by outputs whose receiver may say nothing. Where
+// Unconfirmed is true, Done means handed over, not received: such messages count as
+// sent, and never as delivered. It says the same for as long as the output lives.
+type Unconfirmed interface {
+	Unconfirmed() bool
+}
+
+// IsUnconfirmed tells whether Done says nothing about the receiver of o.
+func IsUnconfirmed(o Output) bool {
+	u, ok := o.(Unconfirmed)
+	return ok && u.Unconfirmed()
+}
+
 // ErrTooLarge says that the receiver can't take a batch of this size. The relay
 // halves the batch; one message alone that is too large is refused for good.
 var ErrTooLarge = errors.New("batch too large for the receiver")
@@ -107,7 +120,7 @@ func (e *NotReady) Unwrap() error { return e.Err }
 type Status uint8
 
 const (
-	// Done says that the message is safe with the receiver.
+	// Done says that the message is safe with the receiver, but see Unconfirmed.
 	Done Status = iota
 	// Retry says that the message was not taken, and may be later.
 	Retry

@@ -53,14 +53,18 @@ func (l *spoolLane) Next() (normalize.Raw, bool, error) {
 }
 
 func (l *spoolLane) Commit(s relay.Settled) error {
-	o := spool.Outcome{Delivered: s.Delivered, Filtered: s.Filtered, Dead: s.Dead}
+	o := spool.Outcome{Delivered: s.Delivered, Sent: s.Sent, Filtered: s.Filtered, Dead: s.Dead}
 	if err := l.events.Commit(s.Next, o); err != nil {
 		return err
 	}
 	l.letters.Settle(l.output, l.pass())
 	// A dead letter that a replay has delivered is one no longer. Where that can't be
 	// noted it stays in the list, which is too much rather than too little.
-	if err := l.letters.Delivered(l.output, s.Sequences); err != nil {
+	leave := l.letters.Delivered
+	if s.Sent > 0 {
+		leave = l.letters.Sent
+	}
+	if err := leave(l.output, s.Sequences); err != nil {
 		l.log.Warn("dead letters that a replay has delivered stay in the list", "error", err)
 	}
 	return nil
@@ -87,7 +91,7 @@ func (l *queueLane) Next() (normalize.Raw, bool, error) {
 }
 
 func (l *queueLane) Commit(s relay.Settled) error {
-	return l.queue.Commit(deadletter.Outcome{Delivered: s.Delivered, Filtered: s.Filtered})
+	return l.queue.Commit(deadletter.Outcome{Delivered: s.Delivered, Sent: s.Sent, Filtered: s.Filtered})
 }
 
 // lettersOf are the dead letters of one output, as its relay wants them.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
+	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/siemrelay/siemrelay/internal/admin"
@@ -18,8 +20,10 @@ func newStatus(std streams, open opener) *cobra.Command {
 		Long: `Prints each output with its state and its ledger: every event that entered is
 delivered, filtered (by the output's when), dead (refused for good, see
 deadletters), dropped (given up by hand), unreadable (damaged on the disk) or
-pending, and the numbers add up. LAG is the age of the oldest event that the
-output has not come to. Below stands what a person should see to.
+pending, and the numbers add up. Over UDP an event is sent, which is all that can
+be known of it; that column is there only where an output has such events. LAG is
+the age of the oldest event that the output has not come to. Below stands what a
+person should see to.
 
 It asks the running process, or reads the files of a stopped one.
 
@@ -50,8 +54,23 @@ func printStatus(out *os.File, s admin.Status) {
 		fmt.Fprintf(out, "webhooks      %d accepted, %d retries of the sender, %d refused since the start; the last one %s\n",
 			r.Accepted, r.Duplicates, r.Rejected, stamp(r.LastAccepted))
 	}
-	t := newTable(out, "OUTPUT", "TYPE", "STATE", "ENTERED", "DELIVERED", "FILTERED", "DEAD", "DROPPED", "UNREADABLE", "PENDING", "LAG")
-	for _, v := range s.Outputs {
+	fmt.Fprintln(out)
+	printLedger(out, s.Outputs)
+	if len(s.Problems) > 0 {
+		fmt.Fprintln(out, "\nTo see to:")
+		for _, p := range s.Problems {
+			fmt.Fprintf(out, "- %s\n", printable(p))
+		}
+	}
+}
+
+// printLedger prints the outputs. Few have events that were sent and not delivered, and
+// the table is wide without that column.
+func printLedger(out *os.File, list []admin.OutputStatus) {
+	t := newTable(out, "OUTPUT", "TYPE", "STATE", "ENTERED", "DELIVERED", "SENT", "FILTERED", "DEAD", "DROPPED", "UNREADABLE", "PENDING", "LAG")
+	anySent := slices.ContainsFunc(list, func(v admin.OutputStatus) bool { return v.Sent > 0 })
+	t.SetColumnConfigs([]table.ColumnConfig{{Name: "SENT", Hidden: !anySent}})
+	for _, v := range list {
 		kind, lag := v.Type+"/"+v.Format, "-"
 		if !v.Configured {
 			kind = "left"
@@ -59,14 +78,7 @@ func printStatus(out *os.File, s admin.Status) {
 		if !v.OldestPending.IsZero() {
 			lag = age(seconds(v.LagSeconds))
 		}
-		t.AppendRow([]any{v.Name, kind, string(v.State), v.Entered, v.Delivered, v.Filtered, v.Dead, v.Dropped, v.Unreadable, v.Pending, lag})
+		t.AppendRow([]any{v.Name, kind, string(v.State), v.Entered, v.Delivered, v.Sent, v.Filtered, v.Dead, v.Dropped, v.Unreadable, v.Pending, lag})
 	}
-	fmt.Fprintln(out)
 	printTable(out, t)
-	if len(s.Problems) > 0 {
-		fmt.Fprintln(out, "\nTo see to:")
-		for _, p := range s.Problems {
-			fmt.Fprintf(out, "- %s\n", printable(p))
-		}
-	}
 }

@@ -85,6 +85,10 @@ func validate(ctx context.Context, flag string, connect bool, std streams) error
 			failed = append(failed, fmt.Errorf("output %s: %w", name, err))
 			continue
 		}
+		if outputs.IsUnconfirmed(out) {
+			fmt.Fprintf(std.out, "output %s: events can be sent to it, and nothing can tell whether anybody receives them\n", name)
+			continue
+		}
 		fmt.Fprintf(std.out, "output %s: can be delivered to\n", name)
 	}
 	if len(failed) > 0 {

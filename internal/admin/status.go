@@ -66,10 +66,11 @@ type OutputStatus struct {
 }
 
 // Ledger is what became of the events of one output. Always
-// Entered = Delivered + Filtered + Dead + Dropped + Unreadable + Pending.
+// Entered = Delivered + Sent + Filtered + Dead + Dropped + Unreadable + Pending.
 type Ledger struct {
 	Entered    uint64 `json:"entered"`
 	Delivered  uint64 `json:"delivered"`
+	Sent       uint64 `json:"sent"`       // handed over, and nobody says whether they were received
 	Filtered   uint64 `json:"filtered"`   // left out by the output's filter
 	Dead       uint64 `json:"dead"`       // in its dead letters
 	Dropped    uint64 `json:"dropped"`    // given up by hand
@@ -81,5 +82,5 @@ type Ledger struct {
 
 // Adds tells whether the ledger adds up.
 func (l Ledger) Adds() bool {
-	return l.Entered == l.Delivered+l.Filtered+l.Dead+l.Dropped+l.Unreadable+l.Pending
+	return l.Entered == l.Delivered+l.Sent+l.Filtered+l.Dead+l.Dropped+l.Unreadable+l.Pending
 }

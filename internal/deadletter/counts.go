@@ -9,20 +9,20 @@ import (
 // counts is a row of the table outputs. dead and bytes are those of all rows, also of
 // letters that are not settled.
 type counts struct {
-	dead, queued, bytes                         int64
-	delivered, filtered, dropped, lost, carried int64
+	dead, queued, bytes                               int64
+	delivered, sent, filtered, dropped, lost, carried int64
 }
 
 func (c counts) plus(d counts) counts {
 	return counts{
 		dead: c.dead + d.dead, queued: c.queued + d.queued, bytes: c.bytes + d.bytes,
-		delivered: c.delivered + d.delivered, filtered: c.filtered + d.filtered, dropped: c.dropped + d.dropped,
-		lost: c.lost + d.lost, carried: c.carried + d.carried,
+		delivered: c.delivered + d.delivered, sent: c.sent + d.sent, filtered: c.filtered + d.filtered,
+		dropped: c.dropped + d.dropped, lost: c.lost + d.lost, carried: c.carried + d.carried,
 	}
 }
 
 // left counts the letters that have left.
-func (c counts) left() int64 { return c.delivered + c.filtered + c.dropped + c.lost }
+func (c counts) left() int64 { return c.delivered + c.sent + c.filtered + c.dropped + c.lost }
 
 // changes is what a transaction does to the accounts.
 type changes struct {
@@ -73,8 +73,8 @@ func (s *Store) save(tx *sql.Tx, differences map[string]counts) error {
 	for output, d := range differences {
 		c := s.countsOf(output).plus(d)
 		_, err := tx.ExecContext(context.Background(), `INSERT OR REPLACE INTO outputs
-			(output, dead, queued, bytes, delivered, filtered, dropped, lost, carried) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			output, c.dead, c.queued, c.bytes, c.delivered, c.filtered, c.dropped, c.lost, c.carried)
+			(output, dead, queued, bytes, delivered, sent, filtered, dropped, lost, carried) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			output, c.dead, c.queued, c.bytes, c.delivered, c.sent, c.filtered, c.dropped, c.lost, c.carried)
 		if err != nil {
 			return err
 		}

@@ -5,8 +5,8 @@
 // counts for nothing until the cursor that handed it over has passed its event, and
 // that its accounts and the cursors' add up at every moment, also after a crash:
 //
-//	dead       = cursor.dead + Carried - Queued - Delivered - Filtered - Dropped - Lost
-//	delivered  = cursor.delivered + Delivered     (filtered, dropped likewise)
+//	dead       = cursor.dead + Carried - Queued - Delivered - Sent - Filtered - Dropped - Lost
+//	delivered  = cursor.delivered + Delivered     (sent, filtered, dropped likewise)
 //	unreadable = cursor.unreadable + Lost
 //	pending    = cursor.pending + Queued
 //	entered    = cursor.entered + Carried
@@ -16,7 +16,7 @@
 //	Put         -> unsettled: stored, shown to nobody; its event is still pending
 //	Settle      -> dead: the cursor has passed the event, and says so durably
 //	Requeue     -> queued: pending again, on its way through the letters lane
-//	Queue.Commit, Delivered, Drop -> gone, and counted as what became of it
+//	Queue.Commit, Delivered, Sent, Drop -> gone, and counted as what became of it
 //	Put again   -> dead, if the letters lane was refused once more
 //
 // After a crash Begin learns from the cursor which unsettled letters it had passed;

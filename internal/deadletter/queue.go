@@ -28,8 +28,11 @@ type Queue struct {
 	ready  chan struct{}      // closed when there is something; nil if nobody waits
 }
 
-// Outcome counts what became of letters of the queue.
-type Outcome struct{ Delivered, Filtered uint64 }
+// Outcome counts what became of letters of the queue. Those that are Sent were handed
+// over on a way that confirms nothing.
+type Outcome struct{ Delivered, Sent, Filtered uint64 }
+
+func (o Outcome) sum() uint64 { return o.Delivered + o.Sent + o.Filtered }
 
 // Queue returns the queue of an output, always the same one.
 func (s *Store) Queue(output string) *Queue {
@@ -174,8 +177,8 @@ func (q *Queue) read(tx *sql.Tx) (page, damaged []Letter, err error) {
 	return page, damaged, rows.Err()
 }
 
-// Commit makes durable that the first Delivered + Filtered of the letters that were
-// returned since the last Commit, and not put back, have left. Those that were
+// Commit makes durable that as many of the letters that were returned since the last
+// Commit, and not put back, have left as o counts, the first ones. Those that were
 // returned after them stay in hand. After an error it may be repeated.
 //
 // A letter that was put back and has left all the same was put by the log's lane,
@@ -186,10 +189,10 @@ func (q *Queue) Commit(o Outcome) error {
 	ids := slices.SortedFunc(maps.Keys(q.handed), func(a, b int64) int { return q.handed[a] - q.handed[b] })
 	most := uint64(len(ids) + len(q.back))
 	q.s.mu.Unlock()
-	if n := o.Delivered + o.Filtered; n > most {
-		return fmt.Errorf("commit dead letters of %s: %d were delivered or filtered, %d are in hand", q.output, n, most)
+	if n := o.sum(); n > most {
+		return fmt.Errorf("commit dead letters of %s: %d have left, %d are in hand", q.output, n, most)
 	}
-	n := min(o.Delivered+o.Filtered, uint64(len(ids)))
+	n := min(o.sum(), uint64(len(ids)))
 	ids = ids[:n]
 	if o == (Outcome{}) {
 		q.s.mu.Lock()
@@ -209,7 +212,7 @@ func (q *Queue) Commit(o Outcome) error {
 		if _, err := tx.ExecContext(context.Background(), `DELETE`+these, q.output, jsonArray(ids)); err != nil {
 			return err
 		}
-		c.add(q.output, counts{queued: -rows, bytes: -bytes, delivered: int64(o.Delivered), filtered: int64(o.Filtered)})
+		c.add(q.output, counts{queued: -rows, bytes: -bytes, delivered: int64(o.Delivered), sent: int64(o.Sent), filtered: int64(o.Filtered)})
 		c.then = append(c.then, func() {
 			clear(q.back)
 			for _, id := range ids {

@@ -205,6 +205,13 @@ func TestAReplayDelivers(t *testing.T) {
 	if err := s.Delivered("never there", []uint64{1}); err != nil {
 		t.Error(err)
 	}
+	if err := s.Sent("kibana", []uint64{4}); err != nil {
+		t.Fatal(err)
+	}
+	want["kibana"] = deadletter.Account{Dead: 1, Queued: 1, Delivered: 2, Sent: 1}
+	if diff := cmp.Diff(want, s.Accounts()); diff != "" {
+		t.Errorf("accounts after a replay that confirms nothing (-want +got):\n%s", diff)
+	}
 }
 
 // TestADamagedBodyIsNotSent: it becomes dead again, and the queue goes on.

@@ -90,6 +90,18 @@ func groupsOf(tx *sql.Tx, condition string, args []any) ([]group, error) {
 // Delivered says that a replay has delivered the events of these sequences to the
 // output: their dead letters leave as delivered.
 func (s *Store) Delivered(output string, sequences []uint64) error {
+	return s.replayed(output, sequences, func(n int64) counts { return counts{delivered: n} })
+}
+
+// Sent is Delivered for a replay on a way that confirms nothing: the letters leave as
+// sent.
+func (s *Store) Sent(output string, sequences []uint64) error {
+	return s.replayed(output, sequences, func(n int64) counts { return counts{sent: n} })
+}
+
+// replayed removes the letters of events that a replay has settled; book says what a
+// number of them counts as.
+func (s *Store) replayed(output string, sequences []uint64, book func(n int64) counts) error {
 	s.mu.Lock()
 	none := len(sequences) == 0 || s.counts[output].dead == int64(len(s.unsettled[output]))
 	s.mu.Unlock()
@@ -108,7 +120,7 @@ func (s *Store) Delivered(output string, sequences []uint64) error {
 		if _, err := tx.ExecContext(context.Background(), statement, args...); err != nil {
 			return err
 		}
-		c.add(output, counts{dead: -groups[0].letters, bytes: -groups[0].bytes, delivered: groups[0].letters})
+		c.add(output, book(groups[0].letters).plus(counts{dead: -groups[0].letters, bytes: -groups[0].bytes}))
 		return nil
 	})
 	if err != nil {

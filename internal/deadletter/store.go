@@ -64,8 +64,8 @@ type Letter struct {
 type Account struct {
 	// Dead counts the letters that List shows, Queued those on their way again.
 	Dead, Queued uint64
-	// Delivered, Filtered and Dropped count letters that have left.
-	Delivered, Filtered, Dropped uint64
+	// Delivered, Sent, Filtered and Dropped count letters that have left.
+	Delivered, Sent, Filtered, Dropped uint64
 	// Lost counts letters that the cursor handed over and that are no longer there.
 	Lost uint64
 	// Carried counts letters that were here before the cursor began to count.
@@ -97,7 +97,7 @@ CREATE TRIGGER letters_delete AFTER DELETE ON letters BEGIN DELETE FROM bodies W
 CREATE TABLE outputs (
 	output TEXT PRIMARY KEY,
 	dead INTEGER NOT NULL, queued INTEGER NOT NULL, bytes INTEGER NOT NULL, -- of its rows in letters
-	delivered INTEGER NOT NULL, filtered INTEGER NOT NULL, dropped INTEGER NOT NULL,
+	delivered INTEGER NOT NULL, sent INTEGER NOT NULL, filtered INTEGER NOT NULL, dropped INTEGER NOT NULL,
 	lost INTEGER NOT NULL, carried INTEGER NOT NULL
 ) WITHOUT ROWID`
 
@@ -153,7 +153,7 @@ func Open(o Options) (*Store, error) {
 // counts as settled where nobody calls it.
 func (s *Store) load(tx *sql.Tx) error {
 	s.counts, s.used = make(map[string]counts), 0
-	rows, err := tx.QueryContext(context.Background(), `SELECT output, dead, queued, bytes, delivered, filtered, dropped, lost, carried FROM outputs`)
+	rows, err := tx.QueryContext(context.Background(), `SELECT output, dead, queued, bytes, delivered, sent, filtered, dropped, lost, carried FROM outputs`)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (s *Store) load(tx *sql.Tx) error {
 	for rows.Next() {
 		var output string
 		var c counts
-		if err := rows.Scan(&output, &c.dead, &c.queued, &c.bytes, &c.delivered, &c.filtered, &c.dropped, &c.lost, &c.carried); err != nil {
+		if err := rows.Scan(&output, &c.dead, &c.queued, &c.bytes, &c.delivered, &c.sent, &c.filtered, &c.dropped, &c.lost, &c.carried); err != nil {
 			return err
 		}
 		s.counts[output] = c
@@ -218,7 +218,7 @@ func (s *Store) Accounts() map[string]Account {
 	for output, c := range s.counts {
 		accounts[output] = Account{
 			Dead: uint64(c.dead) - uint64(len(s.unsettled[output])), Queued: uint64(c.queued),
-			Delivered: uint64(c.delivered), Filtered: uint64(c.filtered), Dropped: uint64(c.dropped),
+			Delivered: uint64(c.delivered), Sent: uint64(c.sent), Filtered: uint64(c.filtered), Dropped: uint64(c.dropped),
 			Lost: uint64(c.lost), Carried: uint64(c.carried),
 		}
 	}

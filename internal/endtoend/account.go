@@ -10,17 +10,17 @@ import (
 
 // Account is what became of the events of one output, as the relay tells it.
 type Account struct {
-	Entered, Delivered, Filtered, Dead, Dropped, Unreadable, Pending int64
+	Entered, Delivered, Sent, Filtered, Dead, Dropped, Unreadable, Pending int64
 }
 
 // Check returns an error if a number can't be, or they don't add up.
 func (a Account) Check() error {
-	for _, n := range []int64{a.Entered, a.Delivered, a.Filtered, a.Dead, a.Dropped, a.Unreadable, a.Pending} {
+	for _, n := range []int64{a.Entered, a.Delivered, a.Sent, a.Filtered, a.Dead, a.Dropped, a.Unreadable, a.Pending} {
 		if n < 0 || n > 1<<52 {
 			return fmt.Errorf("%+v: %d can't be a number of events", a, n)
 		}
 	}
-	if sum := a.Delivered + a.Filtered + a.Dead + a.Dropped + a.Unreadable + a.Pending; sum != a.Entered {
+	if sum := a.Delivered + a.Sent + a.Filtered + a.Dead + a.Dropped + a.Unreadable + a.Pending; sum != a.Entered {
 		return fmt.Errorf("%+v: the states add up to %d", a, sum)
 	}
 	return nil
@@ -125,6 +125,8 @@ func (a *Account) set(state string, n int64) bool {
 	switch state {
 	case "delivered":
 		a.Delivered = n
+	case "sent":
+		a.Sent = n
 	case "filtered":
 		a.Filtered = n
 	case "dead":

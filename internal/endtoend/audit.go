@@ -117,7 +117,7 @@ func problemOf(now, before Account, accepted int64) string {
 	switch {
 	case now.Entered < accepted:
 		return fmt.Sprintf("%+v: %d events were accepted before", now, accepted)
-	case now.Entered < before.Entered || now.Delivered < before.Delivered || now.Filtered < before.Filtered ||
+	case now.Entered < before.Entered || now.Delivered < before.Delivered || now.Sent < before.Sent || now.Filtered < before.Filtered ||
 		now.Dropped < before.Dropped || now.Unreadable < before.Unreadable:
 		return fmt.Sprintf("%+v: it was %+v before", now, before)
 	}

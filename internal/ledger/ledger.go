@@ -1,7 +1,7 @@
 // Package ledger says what became of every event, output by output, and that it
 // adds up:
 //
-//	entered = delivered + filtered + dead + dropped + unreadable + pending
+//	entered = delivered + sent + filtered + dead + dropped + unreadable + pending
 //
 // An event enters an output when it is accepted, and again when a replay enters it.
 // It is in exactly one of the others at every moment, and across restarts. Two
@@ -25,6 +25,8 @@ type Entry struct {
 	Entered uint64 `json:"entered"`
 	// Delivered counts those that are safe with the receiver.
 	Delivered uint64 `json:"delivered"`
+	// Sent counts those that were handed over on a way that confirms nothing.
+	Sent uint64 `json:"sent"`
 	// Filtered counts those that the output's when left out.
 	Filtered uint64 `json:"filtered"`
 	// Dead counts those that the output refused for good and that are kept.
@@ -68,7 +70,7 @@ func Entries(s Spool, l Letters) []Entry {
 		delete(letters, a.Output)
 	}
 	for name, left := range letters { // of an output that has no cursor any more
-		handed := left.Dead + left.Queued + left.Delivered + left.Filtered + left.Dropped + left.Lost - left.Carried
+		handed := left.Dead + left.Queued + left.Delivered + left.Sent + left.Filtered + left.Dropped + left.Lost - left.Carried
 		entries = append(entries, entry(spool.Account{Output: name, Entered: handed, Dead: handed}, left))
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Output, b.Output) })
@@ -83,8 +85,9 @@ func entry(a spool.Account, l deadletter.Account) Entry {
 		Output:     a.Output,
 		Entered:    a.Entered + l.Carried,
 		Delivered:  a.Delivered + l.Delivered,
+		Sent:       a.Sent + l.Sent,
 		Filtered:   a.Filtered + l.Filtered,
-		Dead:       a.Dead + l.Carried - l.Queued - l.Delivered - l.Filtered - l.Dropped - l.Lost,
+		Dead:       a.Dead + l.Carried - l.Queued - l.Delivered - l.Sent - l.Filtered - l.Dropped - l.Lost,
 		Dropped:    a.Dropped + l.Dropped,
 		Unreadable: a.Unreadable + l.Lost,
 		Pending:    a.Pending + l.Queued,

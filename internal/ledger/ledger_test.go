@@ -89,7 +89,7 @@ func (b *books) check(step string, want ledger.Entry) {
 		b.t.Fatalf("%s: %d entries, want 1", step, len(entries))
 	}
 	e := entries[0]
-	if sum := e.Delivered + e.Filtered + e.Dead + e.Dropped + e.Unreadable + e.Pending; sum != e.Entered {
+	if sum := e.Delivered + e.Sent + e.Filtered + e.Dead + e.Dropped + e.Unreadable + e.Pending; sum != e.Entered {
 		b.t.Errorf("%s: it does not add up: %+v", step, e)
 	}
 	listed, _, err := b.letters.Count(deadletter.Selection{Output: "out"})
@@ -183,6 +183,60 @@ func TestTheLedgerAddsUp(t *testing.T) {
 	b.close()
 }
 
+// TestWhatConfirmsNothing: an event that was only handed over is sent and not delivered,
+// on whichever lane it came, and stays so when others are delivered later.
+func TestWhatConfirmsNothing(t *testing.T) {
+	b := open(t, t.TempDir())
+	for range 6 {
+		if _, err := b.spool.Append(spool.Entry{Body: []byte(`{}`)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.read(4)
+	b.refuse(0, 3)
+	b.refuse(0, 4)
+	b.commit(5, spool.Outcome{Sent: 2, Dead: 2})
+	b.check("sent", ledger.Entry{Entered: 6, Sent: 2, Dead: 2, Pending: 2})
+	if n, err := b.letters.Requeue(deadletter.Selection{IDs: []int64{1}}); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	queue := b.letters.Queue("out")
+	if _, ok, err := queue.Next(); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if err := queue.Commit(deadletter.Outcome{Sent: 1}); err != nil {
+		t.Fatal(err)
+	}
+	b.check("a dead letter sent", ledger.Entry{Entered: 6, Sent: 3, Dead: 1, Pending: 2})
+	if n, err := b.spool.StartReplay("out", spool.Range{From: 4, To: 5}); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if _, ok, err := b.cursor.Replay().Next(); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if err := b.cursor.Replay().Commit(5, spool.Outcome{Sent: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.letters.Sent("out", []uint64{4}); err != nil {
+		t.Fatal(err)
+	}
+	b.check("one of the replay sent", ledger.Entry{Entered: 7, Sent: 5, Pending: 2})
+	b = b.reopen()
+	b.read(2)
+	b.commit(7, spool.Outcome{Delivered: 2})
+	last := ledger.Entry{Entered: 7, Delivered: 2, Sent: 5}
+	b.check("others delivered", last)
+	b = b.reopen()
+	b.check("and after a restart", last)
+
+	// Where there is no cursor any more, the dead letters' account adds up by itself.
+	if err := b.spool.Forget("out"); err != nil {
+		t.Fatal(err)
+	}
+	b.check("without a cursor", ledger.Entry{Entered: 2, Sent: 2})
+	b.close()
+}
+
 // TestLostLettersAreCounted: where the dead letters' file is gone, nothing is dead
 // and nothing delivered: it can't be read any more.
 func TestLostLettersAreCounted(t *testing.T) {
@@ -235,6 +289,7 @@ func TestEveryScrapeIsTheWholeLedger(t *testing.T) {
 	want := map[string]float64{
 		"siemrelay_output_entered_total out":     3,
 		"siemrelay_output_events out delivered":  1,
+		"siemrelay_output_events out sent":       0,
 		"siemrelay_output_events out filtered":   0,
 		"siemrelay_output_events out dead":       1,
 		"siemrelay_output_events out dropped":    0,

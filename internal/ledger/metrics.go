@@ -34,7 +34,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			name   string
 			events uint64
 		}{
-			{"delivered", e.Delivered}, {"filtered", e.Filtered}, {"dead", e.Dead},
+			{"delivered", e.Delivered}, {"sent", e.Sent}, {"filtered", e.Filtered}, {"dead", e.Dead},
 			{"dropped", e.Dropped}, {"unreadable", e.Unreadable}, {"pending", e.Pending},
 		} {
 			ch <- prometheus.MustNewConstMetric(c.events, prometheus.GaugeValue, float64(state.events), e.Output, state.name)

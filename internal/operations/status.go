@@ -90,7 +90,7 @@ func (d *Desk) configured(o Output, e ledger.Entry, now time.Time) admin.OutputS
 
 func books(e ledger.Entry) admin.Ledger {
 	return admin.Ledger{
-		Entered: e.Entered, Delivered: e.Delivered, Filtered: e.Filtered, Dead: e.Dead, Dropped: e.Dropped,
+		Entered: e.Entered, Delivered: e.Delivered, Sent: e.Sent, Filtered: e.Filtered, Dead: e.Dead, Dropped: e.Dropped,
 		Unreadable: e.Unreadable, Pending: e.Pending, Replaying: e.Replaying, Queued: e.Queued,
 	}
 }

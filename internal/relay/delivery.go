@@ -133,10 +133,10 @@ func (r *Relay) settle(p part, err error) (why reason, now bool) {
 	return why, false
 }
 
-// safe notes that a message is safe with the receiver.
+// safe notes that a message is done.
 func (r *Relay) safe(at int, sequence uint64) {
 	r.done++
-	r.batch.entries[at].lane.delivered(sequence)
+	r.batch.entries[at].lane.done(sequence)
 }
 
 // settleEach is settle for a part whose messages have outcomes of their own.

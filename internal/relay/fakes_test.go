@@ -92,6 +92,7 @@ func (s *source) total() (total relay.Settled) {
 	for _, c := range s.commits {
 		total.Next = c.Next
 		total.Delivered += c.Delivered
+		total.Sent += c.Sent
 		total.Filtered += c.Filtered
 		total.Dead += c.Dead
 		total.Sequences = append(total.Sequences, c.Sequences...)

@@ -31,10 +31,11 @@ type Settled struct {
 	// Next is the sequence behind the last of them.
 	Next uint64
 	// Delivered are safe with the receiver, Filtered are not for this output, Dead
-	// are kept by Letters.
-	Delivered, Filtered, Dead uint64
-	// Sequences are those of the delivered events, rising, if the lane wants them.
-	// They are valid during the call.
+	// are kept by Letters. Sent are what would be Delivered, of an output that confirms
+	// nothing: of the two only one counts.
+	Delivered, Sent, Filtered, Dead uint64
+	// Sequences are those of the events that were delivered or sent, rising, if the
+	// lane wants them. They are valid during the call.
 	Sequences []uint64
 }
 
@@ -62,6 +63,8 @@ type lane struct {
 	raw  normalize.Raw
 	pass uint64
 	held bool
+	// unconfirmed: the output calls done what it has only handed over.
+	unconfirmed bool
 	// failed is set while the source can't be read.
 	failed bool
 	// settled is what became of the events in hand, if open is set: if there are some.
@@ -76,8 +79,13 @@ func (l *lane) passed() {
 	l.settled.Next = l.raw.Sequence + 1
 }
 
-func (l *lane) delivered(sequence uint64) {
-	l.settled.Delivered++
+// done counts an event that the output called done.
+func (l *lane) done(sequence uint64) {
+	if l.unconfirmed {
+		l.settled.Sent++
+	} else {
+		l.settled.Delivered++
+	}
 	if l.WantSequences {
 		l.settled.Sequences = append(l.settled.Sequences, sequence)
 	}

@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/siemrelay/siemrelay/internal/relay"
 	"github.com/siemrelay/siemrelay/normalize"
+	"github.com/siemrelay/siemrelay/outputs"
 )
 
 // eventsFrom are n events of seven records, with sequences after first.
@@ -159,6 +161,32 @@ func TestLaneThatCannotBeSaved(t *testing.T) {
 		r.wantSent([]uint64{101, 102, 103}, []uint64{1})
 		if c := queue.total(); c.Delivered != 3 || len(queue.commits) != 1 {
 			t.Errorf("the lane was told %+v", queue.commits)
+		}
+		r.end()
+	})
+}
+
+// handOver is an output that confirms nothing.
+type handOver struct{ *output }
+
+func (handOver) Unconfirmed() bool { return true }
+
+// TestHandedOver: what nobody confirms is settled as sent, on every lane, and nothing as
+// delivered; what is left out or refused is so all the same.
+func TestHandedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &output{answer: script(func(_ context.Context, batch []outputs.Message) error {
+			results := make([]outputs.Result, len(batch))
+			results[1] = outputs.Result{Status: outputs.Refused, Err: errors.New("too odd")}
+			return &outputs.Partial{Results: results}
+		})}
+		replay := newSource(eventsFrom(100, 5)...)
+		r := start(t, newSource(events(8)...), o, beside(replay), func(options *relay.Options) { options.Output = handOver{o} })
+		if c := r.source.total(); c.Delivered != 0 || c.Sent != 7 || c.Dead != 1 {
+			t.Errorf("of the log %+v was committed, want 7 sent and 1 dead", c)
+		}
+		if c := replay.total(); c.Delivered != 0 || c.Sent != 5 || !slices.Equal(c.Sequences, []uint64{101, 102, 103, 104, 105}) {
+			t.Errorf("of the replay %+v was committed, want 5 sent, and which", c)
 		}
 		r.end()
 	})

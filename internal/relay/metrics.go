@@ -29,7 +29,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return &Metrics{
 		sent: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "siemrelay_output_sent_events_total",
-			Help: "Events that the output called safe with the receiver, repeats included.",
+			Help: "Events that the output delivered, or handed over where it gets no confirmation, repeats included.",
 		}, output),
 		letters: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "siemrelay_output_dead_letters_total",
@@ -53,7 +53,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"output", "state"}),
 		success: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "siemrelay_output_last_success_timestamp_seconds",
-			Help: "When an event was last delivered, in Unix time; 0 if none was since the start.",
+			Help: "When an event was last delivered or sent, in Unix time; 0 if none was since the start.",
 		}, output),
 		events: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "siemrelay_output_batch_events",

@@ -25,6 +25,8 @@ type plan struct {
 	saveFails []bool
 	putFails  []bool
 	ends      []end
+	// unconfirmed: what the output says of itself in each process.
+	unconfirmed []bool
 }
 
 // planned is one event.
@@ -66,6 +68,8 @@ func drawPlan(t *rapid.T) plan {
 		readFails: rapid.SliceOfN(rapid.Bool(), 0, 30).Draw(t, "reads"),
 		saveFails: rapid.SliceOfN(rapid.Bool(), 0, 10).Draw(t, "saves"),
 		putFails:  rapid.SliceOfN(rapid.Bool(), 0, 10).Draw(t, "puts"),
+
+		unconfirmed: rapid.SliceOfN(rapid.Bool(), 6, 6).Draw(t, "unconfirmed"),
 	}
 	for range rapid.IntRange(1, 3).Draw(t, "lanes") {
 		var events []planned

@@ -11,9 +11,9 @@
 // moves: every event is delivered at least once, or left out by the filter, or a dead
 // letter, and Source.Commit is told which, each event counted once. A dead letter is
 // durable before the cursor passes it; as long as it can't be stored its event is sent
-// again, and the output goes no further than the batch in hand. Of one record, the events of a lane are delivered in the order of their
-// acceptance, but for those that became dead letters, which nothing waits for. After
-// a crash at most the batch in hand is sent again. No outcome of a Send, no panic in
+// again, and the output goes no further than the batch in hand. Of one record, the events
+// of a lane are delivered in the order of their acceptance, but for those that became dead
+// letters, which nothing waits for. After a crash at most the batch in hand is sent again. No outcome of a Send, no panic in
 // it and no error of a disk ends the loop or lets the cursor pass an event.
 //
 // An event is refused for good when the output says so, when it is too large though
@@ -78,7 +78,8 @@ type Options struct {
 	State normalize.Encoder
 	// Namespace is the data_stream.namespace of messages whose company has none.
 	Namespace string
-	// Output is used by Run alone; the caller closes it after Run has returned.
+	// Output is used by Run alone; the caller closes it after Run has returned. Where it
+	// is outputs.Unconfirmed, what it calls done counts as Settled.Sent.
 	Output outputs.Output
 	Batch  Batch
 	Retry  Retry
@@ -137,7 +138,7 @@ type Relay struct {
 	delivery delivery
 	event    normalize.Event
 	letters  []letter // that are not stored yet
-	done     uint64   // how many messages the output called safe
+	done     uint64   // how many messages the output called done
 }
 
 // New makes a relay. The error is about the options.
@@ -164,8 +165,9 @@ func New(o Options) (*Relay, error) {
 		trouble: trouble{log: o.Logger, meters: m, said: map[reason]time.Time{}, status: Status{State: StateOK}},
 		backoff: backoff{Retry: o.Retry, rand: o.Rand},
 	}
+	unconfirmed := outputs.IsUnconfirmed(o.Output)
 	for _, l := range o.Lanes {
-		r.lanes = append(r.lanes, &lane{Lane: l})
+		r.lanes = append(r.lanes, &lane{Lane: l, unconfirmed: unconfirmed})
 	}
 	return r, nil
 }

@@ -19,7 +19,7 @@ type Status struct {
 	Reason, Error string
 	Since         time.Time
 	Tries         int
-	// LastSuccess is when an event was last delivered; zero if none was since the start.
+	// LastSuccess is when an event was last delivered or sent; zero if none was since the start.
 	LastSuccess time.Time
 }
 
@@ -44,7 +44,7 @@ func (t *trouble) publish(err error) {
 	t.status = s
 }
 
-// success notes that an event was delivered.
+// success notes that an event was delivered or sent.
 func (t *trouble) success() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -13,6 +13,10 @@ import (
 
 func (w *world) Close() error { return nil }
 
+// Unconfirmed is what the output of this process says of itself: the one of the next
+// may be another.
+func (w *world) Unconfirmed() bool { return w.plan.unconfirmed[(w.process-1)%len(w.plan.unconfirmed)] }
+
 // Send does what the plan says.
 func (w *world) Send(_ context.Context, batch []outputs.Message) error {
 	w.mu.Lock()

@@ -32,7 +32,7 @@ type world struct {
 	dying map[uint64]string
 
 	sends, reads, saves, puts, coin int
-	op, ops                         int // of this process, and of all
+	op, ops, process                int // of this process, of all, and its number
 	dead                            bool
 	stop                            context.CancelFunc
 	wrong                           string
@@ -85,6 +85,7 @@ func (w *world) begin() context.Context {
 	var ctx context.Context
 	ctx, w.stop = context.WithCancel(context.Background())
 	w.op, w.dead, w.total = 0, false, 0
+	w.process++
 	w.done, w.blames, w.dying = map[uint64]bool{}, map[uint64]*worldBlame{}, map[uint64]string{}
 	for _, l := range w.lanes {
 		l.at, l.letters = int(l.cursor%laneSize)-1, map[uint64]bool{}
@@ -218,7 +219,11 @@ func (l *worldLane) Commit(s relay.Settled) error {
 		_, e := w.of(q)
 		switch {
 		case w.done[q]:
-			want.Delivered++
+			if w.Unconfirmed() {
+				want.Sent++
+			} else {
+				want.Delivered++
+			}
 			want.Sequences = append(want.Sequences, q)
 		case l.letters[q]:
 			want.Dead++

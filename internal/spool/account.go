@@ -7,7 +7,7 @@ import (
 
 // Account is what became of the events of one output, as far as its cursor knows:
 //
-//	Entered = Delivered + Filtered + Dead + Dropped + Unreadable + Pending
+//	Entered = Delivered + Sent + Filtered + Dead + Dropped + Unreadable + Pending
 type Account struct {
 	Output string
 	// Entered counts the events that the output should get: those accepted since it
@@ -15,6 +15,8 @@ type Account struct {
 	Entered uint64
 	// Delivered counts those that are safe with the receiver.
 	Delivered uint64
+	// Sent counts those that were handed over on a way that confirms nothing.
+	Sent uint64
 	// Filtered counts those that are not for this output.
 	Filtered uint64
 	// Dead counts those that were handed over as dead letters, whatever became of
@@ -50,6 +52,7 @@ func (p position) account(name string, head uint64) Account {
 		Output:     name,
 		Entered:    head - p.began + p.replayed,
 		Delivered:  p.delivered,
+		Sent:       p.sent,
 		Filtered:   p.filtered,
 		Dead:       p.dead,
 		Dropped:    p.dropped,

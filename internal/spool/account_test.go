@@ -21,10 +21,10 @@ func TestTheAccountIsKeptWithTheCursor(t *testing.T) {
 			t.Fatalf("ten events entered, the account says %+v", a)
 		}
 		drain(t, c)
-		if err := c.Commit(7, spool.Outcome{Delivered: 3, Filtered: 2, Dead: 1}); err != nil {
+		if err := c.Commit(8, spool.Outcome{Delivered: 3, Sent: 1, Filtered: 2, Dead: 1}); err != nil {
 			t.Fatal(err)
 		}
-		want := spool.Account{Output: "out", Entered: 10, Delivered: 3, Filtered: 2, Dead: 1, Pending: 4, Next: 7}
+		want := spool.Account{Output: "out", Entered: 10, Delivered: 3, Sent: 1, Filtered: 2, Dead: 1, Pending: 3, Next: 8}
 		if a := account(t, s, "out"); a != want {
 			t.Fatalf("the account is %+v, want %+v", a, want)
 		}
@@ -44,7 +44,7 @@ func TestACommitThatDoesNotAddUpIsRefused(t *testing.T) {
 	mustAppend(t, s, event(0))
 	mustAppend(t, s, event(1))
 	drain(t, c)
-	for _, o := range []spool.Outcome{{}, {Delivered: 1}, {Delivered: 3}, {Delivered: 1, Dead: 2}} {
+	for _, o := range []spool.Outcome{{}, {Delivered: 1}, {Delivered: 3}, {Delivered: 1, Dead: 2}, {Sent: 1}, {Delivered: 2, Sent: 1}} {
 		if err := c.Commit(3, o); err == nil {
 			t.Errorf("a commit of two events as %+v passed", o)
 		}

@@ -184,11 +184,11 @@ func TestACursorFromTheFuture(t *testing.T) {
 				if b[at] == 0 {
 					continue
 				}
-				slot := b[at : at+120]
+				slot := b[at : at+128]
 				next := binary.LittleEndian.Uint64(slot[16:])
 				binary.LittleEndian.PutUint64(slot[16:], next+1000)
 				binary.LittleEndian.PutUint64(slot[72:], binary.LittleEndian.Uint64(slot[72:])+1000)
-				binary.LittleEndian.PutUint32(slot[116:], crc32.Checksum(slot[:116], crc32.MakeTable(crc32.Castagnoli)))
+				binary.LittleEndian.PutUint32(slot[124:], crc32.Checksum(slot[:124], crc32.MakeTable(crc32.Castagnoli)))
 			}
 			return b
 		})

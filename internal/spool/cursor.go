@@ -10,11 +10,12 @@ import (
 // Outcome counts what became of the events that a commit settles.
 type Outcome struct {
 	Delivered uint64 // safe with the receiver
+	Sent      uint64 // handed over, and nobody says whether they were received
 	Filtered  uint64 // not for this output
 	Dead      uint64 // kept as dead letters
 }
 
-func (o Outcome) sum() uint64 { return o.Delivered + o.Filtered + o.Dead }
+func (o Outcome) sum() uint64 { return o.Delivered + o.Sent + o.Filtered + o.Dead }
 
 // Cursor is where one output is in the log, and its account, both durable in one
 // file. It is the output's first lane: the log as it grows; Replay is the second.
@@ -96,8 +97,8 @@ func (c *Cursor) Commit(next uint64, o Outcome) error {
 // program makes one.
 func checkOutcome(passed uint64, o Outcome, lost uint64) error {
 	if o.sum()+lost != passed {
-		return fmt.Errorf("%d events are accounted for as %d delivered, %d filtered, %d dead and %d unreadable",
-			passed, o.Delivered, o.Filtered, o.Dead, lost)
+		return fmt.Errorf("%d events are accounted for as %d delivered, %d sent, %d filtered, %d dead and %d unreadable",
+			passed, o.Delivered, o.Sent, o.Filtered, o.Dead, lost)
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 const (
 	cursorMagic    = "\xd7SRC"
 	cursorVersion  = 2
-	cursorSlotSize = 120
+	cursorSlotSize = 128
 	cursorStride   = 512 // a sector for each slot, so that a torn write costs one
 	cursorSuffix   = ".cursor"
 
@@ -32,14 +32,14 @@ type position struct {
 	replayed   uint64 // how many events all replays entered
 	overwrite  bool   // the latest replay is to replace what the receiver has
 
-	delivered, filtered, dead, dropped, unreadable uint64
+	delivered, sent, filtered, dead, dropped, unreadable uint64
 }
 
 // fields lists the numbers of a position in the order of the file.
 func (p *position) fields() []*uint64 {
 	return []*uint64{
 		&p.began, &p.pass, &p.replayNext, &p.replayEnd, &p.replayed,
-		&p.delivered, &p.filtered, &p.dead, &p.dropped, &p.unreadable,
+		&p.delivered, &p.sent, &p.filtered, &p.dead, &p.dropped, &p.unreadable,
 	}
 }
 
@@ -58,6 +58,7 @@ func (p position) needs() uint64 {
 
 func (p *position) add(o Outcome, lost uint64) {
 	p.delivered += o.Delivered
+	p.sent += o.Sent
 	p.filtered += o.Filtered
 	p.dead += o.Dead
 	p.unreadable += lost
@@ -100,7 +101,7 @@ func parsePosition(b []byte) (position, error) {
 		for i, f := range p.fields() {
 			*f = binary.LittleEndian.Uint64(b[32+8*i:])
 		}
-		p.overwrite = binary.LittleEndian.Uint32(b[112:])&flagOverwrite != 0
+		p.overwrite = binary.LittleEndian.Uint32(b[120:])&flagOverwrite != 0
 	}
 	if p.next == 0 || p.began > p.next || p.replayNext > p.replayEnd || p.replayEnd > p.next {
 		return p, errors.New("cursor slot makes no sense")

@@ -30,7 +30,7 @@ func newerVersion(b []byte) []byte {
 	default:
 		for _, at := range []int{0, 512} {
 			if b[at] != 0 {
-				raise(b[at:at+120], 4)
+				raise(b[at:at+128], 4)
 			}
 		}
 	}
@@ -326,7 +326,7 @@ func TestOneDamagedCursorSlotCostsOneCommit(t *testing.T) {
 // TestEveryFlippedBitOfMetaAndCursor costs nothing at all: the id is in the
 // segments too, and the cursor, whose other slot was never written, begins again.
 func TestEveryFlippedBitOfMetaAndCursor(t *testing.T) {
-	for name, size := range map[string]int{"/spool.meta": 44, "/cursors/out.cursor": 632} {
+	for name, size := range map[string]int{"/spool.meta": 44, "/cursors/out.cursor": 640} {
 		for bit := range size * 8 {
 			fsys, all := filled(t, 3)
 			fsys.Edit(dir+name, func(b []byte) []byte { b[bit/8] ^= 1 << (bit % 8); return b })

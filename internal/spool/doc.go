@@ -97,7 +97,7 @@
 // It came after the first release of format version 1, whose readers pass over it
 // by its length. A longer one begins with these bytes.
 //
-// # Cursor, two slots of 120 bytes at 0 and 512
+// # Cursor, two slots of 128 bytes at 0 and 512
 //
 //	  0     4  magic D7 'S' 'R' 'C'
 //	  4     4  format version of the slot, 2; every later one has this length
@@ -110,12 +110,13 @@
 //	 56     8  the sequence that follows its last
 //	 64     8  how many events all replays have entered
 //	 72     8  events delivered
-//	 80     8  events filtered
-//	 88     8  events handed over as dead letters
-//	 96     8  events dropped by hand
-//	104     8  events unreadable
-//	112     4  flags: 1, that replay replaces what the receiver has of its events
-//	116     4  checksum of bytes 0 to 115
+//	 80     8  events sent: handed over on a way that confirms nothing
+//	 88     8  events filtered
+//	 96     8  events handed over as dead letters
+//	104     8  events dropped by hand
+//	112     8  events unreadable
+//	120     4  flags: 1, that replay replaces what the receiver has of its events
+//	124     4  checksum of bytes 0 to 123
 //
 // A slot of version 1 has 40 bytes: those to 31, four zero, and the checksum. It is
 // read as one whose account begins where it stands.

@@ -111,7 +111,7 @@ func account(t testing.TB, s *spool.Spool, name string) spool.Account {
 		if a.Output != name {
 			continue
 		}
-		if sum := a.Delivered + a.Filtered + a.Dead + a.Dropped + a.Unreadable + a.Pending; sum != a.Entered {
+		if sum := a.Delivered + a.Sent + a.Filtered + a.Dead + a.Dropped + a.Unreadable + a.Pending; sum != a.Entered {
 			t.Fatalf("the account does not add up: %+v", a)
 		}
 		return a

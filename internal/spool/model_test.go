@@ -31,7 +31,7 @@ type modelCursor struct {
 	last      uint64          // sequence of the last one that was read
 	committed uint64          // everything before it is settled
 	settled   map[string]bool // ids that were committed
-	delivered uint64          // what commits counted, replays included
+	outcome   spool.Outcome   // what commits counted, replays included
 
 	replayed     []string // ids that the replay lane returned since its last commit
 	replayedLast uint64   // sequence of the last of them
@@ -160,15 +160,28 @@ func (m *model) commit(t *rapid.T) {
 	if c.last == 0 {
 		return
 	}
-	if err := c.c.Commit(c.last+1, spool.Outcome{Delivered: uint64(len(c.read))}); err != nil {
+	if err := c.c.Commit(c.last+1, c.settle(t, uint64(len(c.read)))); err != nil {
 		t.Fatalf("commit: %v", err)
 	}
 	c.committed = c.last + 1
-	c.delivered += uint64(len(c.read))
 	for _, id := range c.read {
 		c.settled[id] = true
 	}
 	c.read = nil
+}
+
+// settle says what became of n events.
+func (c *modelCursor) settle(t *rapid.T, n uint64) (o spool.Outcome) {
+	for _, count := range []*uint64{&o.Sent, &o.Filtered, &o.Dead} {
+		*count = rapid.Uint64Range(0, n).Draw(t, "of them")
+		n -= *count
+	}
+	o.Delivered = n
+	c.outcome.Delivered += o.Delivered
+	c.outcome.Sent += o.Sent
+	c.outcome.Filtered += o.Filtered
+	c.outcome.Dead += o.Dead
+	return o
 }
 
 func (m *model) replay(t *rapid.T) {
@@ -200,10 +213,9 @@ func (m *model) resend(t *rapid.T) {
 		return
 	}
 	n := uint64(len(c.replayed))
-	if err := c.c.Replay().Commit(c.replayedLast+1, spool.Outcome{Delivered: n}); err != nil {
+	if err := c.c.Replay().Commit(c.replayedLast+1, c.settle(t, n)); err != nil {
 		t.Fatalf("commit replay: %v", err)
 	}
-	c.delivered += n
 	c.replayed = nil
 }
 
@@ -215,11 +227,12 @@ func (m *model) cancel(t *rapid.T) {
 
 func (m *model) checkAccounts(t *rapid.T) {
 	for _, a := range m.s.Accounts() {
-		if sum := a.Delivered + a.Filtered + a.Dead + a.Dropped + a.Unreadable + a.Pending; sum != a.Entered {
+		if sum := a.Delivered + a.Sent + a.Filtered + a.Dead + a.Dropped + a.Unreadable + a.Pending; sum != a.Entered {
 			t.Fatalf("the account does not add up: %+v", a)
 		}
-		if a.Delivered != m.cursors[a.Output].delivered {
-			t.Fatalf("%d events were committed as delivered, the account is %+v", m.cursors[a.Output].delivered, a)
+		o := spool.Outcome{Delivered: a.Delivered, Sent: a.Sent, Filtered: a.Filtered, Dead: a.Dead}
+		if want := m.cursors[a.Output].outcome; o != want {
+			t.Fatalf("committed was %+v, the account is %+v", want, a)
 		}
 		if a.Unreadable != 0 {
 			t.Fatalf("nothing was damaged, the account is %+v", a)

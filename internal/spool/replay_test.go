@@ -336,7 +336,7 @@ func TestTimesAndSequences(t *testing.T) {
 
 func TestAReplayKnowsWhetherItOverwrites(t *testing.T) {
 	fsys := crashfs.New(1)
-	s, c, _ := delivered(t, options(fsys), 6)
+	s, _, _ := delivered(t, options(fsys), 6)
 	first := uint64(3)
 	for i, overwrite := range []bool{true, false, true} {
 		if n, err := s.StartReplay("out", spool.Range{From: first, To: 7, Overwrite: overwrite}); n != 4 || err != nil {
@@ -344,7 +344,7 @@ func TestAReplayKnowsWhetherItOverwrites(t *testing.T) {
 		}
 		mustClose(t, s)
 		s = mustOpen(t, options(fsys))
-		c = mustCursor(t, s, "out")
+		c := mustCursor(t, s, "out")
 		if got := drainReplay(t, c); len(got) != 4 || c.Replay().Overwrite() != overwrite {
 			t.Errorf("replay %d read %d events, overwriting: %t", i, len(got), c.Replay().Overwrite())
 		}

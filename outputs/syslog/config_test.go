@@ -114,13 +114,17 @@ func TestCheckFindsReceiver(t *testing.T) {
 	}
 }
 
-// TestUDPWarns: nobody may take it for more than it is.
+// TestUDPWarns: nobody may take it for more than it is, and its events are not counted
+// as delivered.
 func TestUDPWarns(t *testing.T) {
 	for scheme, want := range map[string]bool{"udp": true, "tcp": false, "relp": false} {
 		out := newOutput(t, scheme+"://127.0.0.1:9")
 		w, ok := out.(interface{ Warnings() []string })
 		if warns := ok && slices.ContainsFunc(w.Warnings(), func(s string) bool { return strings.Contains(s, "confirms nothing") }); warns != want {
 			t.Errorf("%s warns: %v", scheme, warns)
+		}
+		if outputs.IsUnconfirmed(out) != want {
+			t.Errorf("%s confirms nothing: %v, want %v", scheme, !want, want)
 		}
 		out.Close()
 	}

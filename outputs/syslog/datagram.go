@@ -92,8 +92,11 @@ func (d *datagram) Check(ctx context.Context) error {
 
 // Warnings are what an operator should know, one sentence each.
 func (d *datagram) Warnings() []string {
-	return []string{d.dialer.target.String() + " confirms nothing: over UDP an event counts as delivered when it was handed to the network, and whether it arrived nobody knows; use relp://, tls:// or tcp:// where the receiver has it"}
+	return []string{d.dialer.target.String() + " confirms nothing: over UDP an event counts as sent, never as delivered, once it is handed to the network, and whether it arrived nobody knows; use relp://, tls:// or tcp:// where the receiver has it"}
 }
+
+// Unconfirmed implements outputs.Unconfirmed.
+func (d *datagram) Unconfirmed() bool { return true }
 
 // Close implements outputs.Output.
 func (d *datagram) Close() error {

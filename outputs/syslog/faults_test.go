@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -232,6 +233,7 @@ func TestRELPOpening(t *testing.T) {
 		{"refuses", relpReply(1, "500 no relp for you\nmore"), "refuses with 500 no relp for you", false},
 		{"does not take syslog", relpReply(1, "200 OK\nrelp_version=0\ncommands=eventlog"), "does not offer the command syslog", false},
 		{"answers another command", relpReply(2, "200 OK\ncommands=syslog"), "an answer to command 2", false},
+		{"no answer in the answer", relpReply(1, ""), "an answer to open without a status", false},
 		{"no status", relpReply(1, "fine"), "an answer without a status: fine", false},
 		{"too long", "1 rsp 99999999 ", "a number over 65536", false},
 		{"no line end", "1 rsp 6 200 OKx", "goes on with 'x'", false},
@@ -297,6 +299,12 @@ func TestRELPAnswers(t *testing.T) {
 			}
 			return relpReply(number, "200 OK")
 		}, []string{done, failed, failed}},
+		{"answers without a status", "abc", func(number, i int) string {
+			if i == 1 {
+				return relpReply(number, "")
+			}
+			return relpReply(number, "200 OK")
+		}, []string{done, failed, failed}},
 		{"nonsense in the middle", "abc", func(number, i int) string {
 			if i == 1 {
 				return "\x00\xff\n"
@@ -336,6 +344,71 @@ func TestRELPAnswers(t *testing.T) {
 				t.Errorf("afterwards: %v", err)
 			}
 		})
+	}
+}
+
+// TestRELPOrder: a receiver gets nothing of a record after an event of it that it did
+// not take, not even what would be under way already; and all of it in order later.
+func TestRELPOrder(t *testing.T) {
+	var got []string // by record, those that were taken
+	refuse := true
+	address := script(t, func(_ int, c *net.TCPConn, in *bufio.Reader) {
+		for {
+			number, command, data, err := readRELP(in)
+			if err != nil {
+				return
+			}
+			reply := "200 OK\ncommands=syslog"
+			_, n, found := strings.Cut(string(data), "cn1=")
+			switch {
+			case command == "syslog" && found && refuse && n == "4":
+				refuse, reply = false, "500 try again"
+			case command == "syslog":
+				got = append(got, n)
+			}
+			if _, err := io.WriteString(c, relpReply(number, reply)); err != nil || command == "close" {
+				return
+			}
+		}
+	})
+	out := newOutput(t, "relp://"+address)
+	batch := batchOf(600)
+	for i := range batch {
+		batch[i].Key = fmt.Sprint("threat/17/", i%4)
+	}
+	for rest := batch; len(rest) > 0; {
+		var partial *outputs.Partial
+		err := out.Send(context.Background(), rest)
+		if err == nil {
+			break
+		}
+		if !errors.As(err, &partial) {
+			t.Fatal(err)
+		}
+		var again []outputs.Message
+		for i, r := range partial.Results {
+			if r.Status == outputs.Retry {
+				again = append(again, rest[i])
+			}
+		}
+		rest = again
+	}
+	if err := out.Close(); err != nil { // and then nobody writes to got
+		t.Fatal(err)
+	}
+	if len(got) != len(batch) {
+		t.Errorf("%d events were taken, want each of %d once", len(got), len(batch))
+	}
+	last := map[int]int{}
+	for _, text := range got {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n < last[n%4] {
+			t.Fatalf("event %d of record %d came after event %d", n, n%4, last[n%4])
+		}
+		last[n%4] = n
 	}
 }
 

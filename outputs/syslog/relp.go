@@ -18,7 +18,7 @@ var errServerClose = errors.New("the receiver closed the RELP session")
 
 // relp is syslog over RELP, which has a real acknowledgement: an event is done when
 // the receiver has answered its command with 200, and only then. Up to relpWindow
-// events are under way at a time. When the session ends, those without an answer are
+// events are under way at a time, one of each record. When the session ends, those without an answer are
 // to be sent again.
 type relp struct {
 	dialer  dialer
@@ -78,9 +78,6 @@ func (r *relp) transfer(ctx context.Context, t *transfer) error {
 			r.text = appendFrame(r.text, r.session.next, "syslog", r.encoder.encode(m))
 			r.session.next = after(r.session.next)
 		}
-		if t.complete() { // the rest was passed over
-			return nil
-		}
 		if err := r.session.write(ctx, r.text, r.dialer.timeout); err != nil {
 			t.drain(r.session.answers)
 			return err
@@ -97,6 +94,7 @@ func (r *relp) transfer(ctx context.Context, t *transfer) error {
 		case <-idle.C:
 			return fmt.Errorf("await the answer to %d events: %w", t.underway(), os.ErrDeadlineExceeded)
 		case <-ctx.Done():
+			t.drain(r.session.answers)
 			return context.Cause(ctx)
 		}
 		if err := t.settleAll(r.session.answers); err != nil {
@@ -131,6 +129,8 @@ func (r *relp) handshake(ctx context.Context, s *session) error {
 		return protocol
 	case err != nil:
 		return err
+	case a.status == 0:
+		return relpError{problem: "an answer to open without a status", opening: true}
 	case a.status != 200:
 		return relpError{problem: fmt.Sprintf("the receiver refuses with %d %s", a.status, a.text), opening: true}
 	}

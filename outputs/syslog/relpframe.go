@@ -138,16 +138,15 @@ func unexpected(err error) error {
 // answer is what a server said to a command.
 type answer struct {
 	txnr   int
-	status int
+	status int    // 0 if there is none
 	text   string // after the status, clipped, empty for 200
 	offers []byte // what follows its line, of the first answer only
 }
 
-// parseAnswer reads the data of an rsp frame. An answer to "close" has none, which
-// counts as 200.
+// parseAnswer reads the data of an rsp frame. An answer to "close" may have none.
 func parseAnswer(f frame) (answer, error) {
 	line, rest, _ := bytes.Cut(f.data, []byte("\n"))
-	a := answer{txnr: f.txnr, status: 200, offers: rest}
+	a := answer{txnr: f.txnr, offers: rest}
 	if len(f.data) == 0 {
 		return a, nil
 	}

@@ -9,7 +9,7 @@
 //   - TCP and TLS: the receiver's kernel has confirmed every byte, and the connection
 //     was still up after the hold. Lost is what a receiver had not read when it died
 //     later than that; see stream;
-//   - UDP: the event was handed to the network.
+//   - UDP: the event was handed to the network. It counts as sent, not as delivered.
 //
 // After any failure all that is not known to be safe is sent again, so a receiver may
 // get an event twice; every copy has the same id. Per record, the first copies come in

@@ -7,26 +7,39 @@ import (
 	"github.com/siemrelay/siemrelay/outputs"
 )
 
-// transfer is what became of a batch so far, over RELP.
+// transfer is what became of a batch so far, over RELP. Of each record one event is
+// under way at a time, so that a receiver that does not take one has none of those
+// behind it.
 type transfer struct {
 	batch   []outputs.Message
 	results []outputs.Result
 	settled []bool
-	next    int             // the first message that was not sent
-	pending map[int]int     // command number to index, of those without an answer
-	left    int             // how many are not settled
-	bad     int             // how many of those that are settled are not done
-	held    map[string]bool // keys of which an event was not taken
+	ready   []int       // the messages that may be sent, by index
+	behind  []int       // of each message the next one of its record, 0 if there is none
+	pending map[int]int // command number to index, of those without an answer
+	left    int         // how many are not settled
+	bad     int         // how many of those that are settled are not done
 }
 
 // errBehind is why an event waits though nothing is wrong with it.
 var errBehind = &outputs.Transient{Err: errors.New("an earlier event of the same record was not taken")}
 
 func newTransfer(batch []outputs.Message) *transfer {
-	return &transfer{
+	t := &transfer{
 		batch: batch, results: make([]outputs.Result, len(batch)), settled: make([]bool, len(batch)),
+		ready: make([]int, 0, len(batch)), behind: make([]int, len(batch)),
 		pending: make(map[int]int, relpWindow), left: len(batch),
 	}
+	last := make(map[string]int, len(batch))
+	for i := range batch {
+		if before, found := last[batch[i].Key]; found {
+			t.behind[before] = i
+		} else {
+			t.ready = append(t.ready, i)
+		}
+		last[batch[i].Key] = i
+	}
+	return t
 }
 
 func (t *transfer) complete() bool { return t.left == 0 }
@@ -37,19 +50,15 @@ func (t *transfer) untouched() bool { return t.left == len(t.batch) }
 func (t *transfer) underway() int { return len(t.pending) }
 
 // take returns the next message to send, under the command number txnr, and nil if
-// the window is full or nothing is left. Events behind one of their record that was
-// not taken are passed over.
+// the window is full or nothing can be sent before the next answer.
 func (t *transfer) take(txnr int) *outputs.Message {
-	for ; t.next < len(t.batch) && len(t.pending) < relpWindow; t.next++ {
-		if t.held[t.batch[t.next].Key] {
-			t.set(t.next, outputs.Result{Status: outputs.Retry, Err: errBehind})
-			continue
-		}
-		t.pending[txnr] = t.next
-		t.next++
-		return &t.batch[t.next-1]
+	if len(t.ready) == 0 || len(t.pending) == relpWindow {
+		return nil
 	}
-	return nil
+	i := t.ready[0]
+	t.ready = t.ready[1:]
+	t.pending[txnr] = i
+	return &t.batch[i]
 }
 
 // settle notes an answer. Anything but 200 is about this event: the receiver may take
@@ -57,19 +66,25 @@ func (t *transfer) take(txnr int) *outputs.Message {
 // dead letter.
 func (t *transfer) settle(a answer) error {
 	i, found := t.pending[a.txnr]
-	if !found {
+	switch {
+	case !found:
 		return noRELP("an answer to command %d, which is not waiting for one", a.txnr)
+	case a.status == 0:
+		return noRELP("an answer to command %d without a status", a.txnr)
 	}
 	delete(t.pending, a.txnr)
+	next := t.behind[i]
 	if a.status == 200 {
 		t.set(i, outputs.Result{})
+		if next > 0 {
+			t.ready = append(t.ready, next)
+		}
 		return nil
 	}
-	if t.held == nil {
-		t.held = map[string]bool{}
-	}
-	t.held[t.batch[i].Key] = true
 	t.set(i, outputs.Result{Status: outputs.Retry, Err: fmt.Errorf("the receiver answers %d %s", a.status, a.text)})
+	for ; next > 0; next = t.behind[next] {
+		t.set(next, outputs.Result{Status: outputs.Retry, Err: errBehind})
+	}
 	return nil
 }
 
@@ -117,22 +132,5 @@ func (t *transfer) outcome() error {
 	if t.bad == 0 {
 		return nil
 	}
-	t.keepOrder()
 	return &outputs.Partial{Results: t.results}
-}
-
-// keepOrder takes back what was done after an event of the same record that was not:
-// both were under way together. It is sent again, in order.
-func (t *transfer) keepOrder() {
-	behind := map[string]bool{}
-	for i, r := range t.results {
-		key := t.batch[i].Key
-		switch {
-		case r.Status != outputs.Done:
-			behind[key] = true
-		case behind[key]:
-			t.results[i] = outputs.Result{Status: outputs.Retry, Err: errBehind}
-			t.bad++
-		}
-	}
 }

@@ -56,7 +56,7 @@ func NewFake() *Fake {
 			Outputs: []admin.OutputStatus{{
 				Name: "kibana", Type: "elasticsearch", Format: "ecs", Configured: true, State: admin.StatePaused, Reason: "not_ready",
 				Error: "401", Since: at, LastSuccess: at.Add(-time.Minute),
-				Ledger:        admin.Ledger{Entered: 28, Delivered: 1, Filtered: 2, Dead: 3, Dropped: 4, Unreadable: 5, Pending: 13, Replaying: 6, Queued: 7},
+				Ledger:        admin.Ledger{Entered: 36, Delivered: 1, Sent: 8, Filtered: 2, Dead: 3, Dropped: 4, Unreadable: 5, Pending: 13, Replaying: 6, Queued: 7},
 				OldestPending: at.Add(-time.Hour), LagSeconds: 3600,
 			}, {Name: "old", State: admin.StateStopped}},
 			Rejected: 1, Problems: []string{"output kibana is paused"},
