@@ -50,6 +50,7 @@ func TestRealOpenSearch(t *testing.T) {
 		{"latest states", realLatest},
 		{"killed under load", realKilled},
 		{"end to end", realEndToEnd},
+		{"another label, end to end", realRelabel},
 	} {
 		if !t.Run(x.name, func(t *testing.T) { x.run(t, &node{n, t, c}) }) && x.name == "setup is idempotent" {
 			return
@@ -268,6 +269,15 @@ func realRefusals(t *testing.T, n *node) {
 
 	var p *outputs.Partial
 	var notReady *outputs.NotReady
+	const drop = "defensecom-test-drop"
+	if status := n.ask("PUT", "/_ingest/pipeline/"+drop, `{"processors":[{"drop":{}}]}`, nil); status != http.StatusOK {
+		t.Fatalf("make a pipeline: %d", status)
+	}
+	n.ask("PUT", "/"+stream+"/_settings", `{"index.final_pipeline":"`+drop+`"}`, nil)
+	if err := out.Send(context.Background(), []outputs.Message{message()}); !errors.As(err, &p) || p.Results[0].Status != outputs.Refused {
+		t.Errorf("a pipeline drops it: %v", err)
+	}
+	n.ask("PUT", "/"+stream+"/_settings", `{"index.final_pipeline":null}`, nil)
 	for _, x := range []struct {
 		name, begin, end string
 		paused           bool
