@@ -23,9 +23,10 @@ normalised again from its raw body, with the mapping of now, and delivered again
 with the same event.id. It goes as far back as the spool still has events
 (spool.retention), and not beyond what the output has come to yet.
 
-An Elasticsearch output has one document for each event.id: a replay fills gaps and
-leaves the documents that are there alone. --overwrite rewrites them, so that a
-mended mapping shows in the history; it needs more privileges, which
+An Elasticsearch output has one document for each event.id in an index: a replay
+fills gaps and leaves the documents that are there alone, but events from before a
+rollover of the data stream would be there twice. --overwrite finds and rewrites
+them all, so that a mended mapping shows in the history; it needs more privileges, which
 "siemrelay setup elasticsearch --help" names.
 
 There is one replay for an output at a time. A stopped siemrelay begins it when it
