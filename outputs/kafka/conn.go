@@ -20,6 +20,7 @@ type conn struct {
 	now     func() time.Time
 	pc      *protocol.Conn
 	used    time.Time
+	until   time.Time // the login ends; zero if it does not
 	closed  bool
 	// numbered tells whether the broker gives out producer ids.
 	numbered bool
@@ -77,10 +78,14 @@ const (
 	listen = time.Millisecond
 )
 
-// alive tells whether the connection can be used: whether it is open, and the broker,
-// which ends idle connections and may have been restarted, has not hung up since.
+// alive tells whether the connection can be used: whether it is open, its login lasts,
+// and the broker, which ends idle connections and may have been restarted, has not hung up since.
 func (c *conn) alive() bool {
 	if c == nil || c.closed {
+		return false
+	}
+	if !c.until.IsZero() && c.now().After(c.until) {
+		c.close()
 		return false
 	}
 	if c.now().Sub(c.used).Abs() < quiet {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol/saslauthenticate"
@@ -35,7 +36,7 @@ func (d *dialer) login(ctx context.Context, c *conn) error {
 	session, text, err := mechanism.Start(ctx)
 	for done := false; !done && err == nil; {
 		var answer []byte
-		if answer, err = d.authenticate(ctx, c, text); err != nil {
+		if answer, err = d.authenticate(ctx, c, exchange{text, password}); err != nil {
 			return hidePassword(err, password)
 		}
 		done, text, err = session.Next(ctx, answer)
@@ -46,10 +47,16 @@ func (d *dialer) login(ctx context.Context, c *conn) error {
 	return nil
 }
 
+// exchange is what a login says, and what its errors must not.
+type exchange struct {
+	text     []byte
+	password string
+}
+
 // authenticate is one exchange of a login.
-func (d *dialer) authenticate(ctx context.Context, c *conn, text []byte) ([]byte, error) {
+func (d *dialer) authenticate(ctx context.Context, c *conn, x exchange) ([]byte, error) {
 	s := d.config.SASL
-	m, err := c.roundTrip(ctx, &saslauthenticate.Request{AuthBytes: text})
+	m, err := c.roundTrip(ctx, &saslauthenticate.Request{AuthBytes: x.text})
 	switch {
 	case hungUp(err): // that is how some brokers say no
 		return nil, &outputs.NotReady{Err: fmt.Errorf("log in as %s with %s: the broker hung up; check sasl.username and the password: %w", s.Username, s.Mechanism, err)}
@@ -58,11 +65,19 @@ func (d *dialer) authenticate(ctx context.Context, c *conn, text []byte) ([]byte
 	}
 	r := m.(*saslauthenticate.Response)
 	if r.ErrorCode != 0 {
+		said := hide(r.ErrorMessage, x.password) // before it is clipped, maybe inside the password
 		return nil, &outputs.NotReady{Err: fmt.Errorf("log in as %s with %s: the broker refused it; check sasl.username and the password: %w",
-			s.Username, s.Mechanism, codeError(kafka.Error(r.ErrorCode), r.ErrorMessage))}
+			s.Username, s.Mechanism, codeError(kafka.Error(r.ErrorCode), said))}
+	}
+	if lasts := time.Duration(r.SessionLifetimeMs) * time.Millisecond; lasts > 0 {
+		c.until = c.now().Add(lasts - lasts/lifeMargin)
 	}
 	return r.AuthBytes, nil
 }
+
+// lifeMargin: a connection is given up a lifeMarginth of its time before the broker ends
+// the login (connections.max.reauth.ms), so that no request comes upon that.
+const lifeMargin = 10
 
 func mechanismOf(name, username, password string) (sasl.Mechanism, error) {
 	algorithm := scram.SHA512
@@ -81,13 +96,19 @@ func mechanismOf(name, username, password string) (sasl.Mechanism, error) {
 
 // hidePassword keeps a password out of an error that repeats what a broker said.
 func hidePassword(err error, password string) error {
-	if password == "" || !strings.Contains(err.Error(), password) {
+	if hide(err.Error(), password) == err.Error() {
 		return err
 	}
-	hidden := errors.New(strings.ReplaceAll(err.Error(), password, "***"))
 	var notReady *outputs.NotReady
 	if errors.As(err, &notReady) {
-		return &outputs.NotReady{Err: errors.New(strings.ReplaceAll(notReady.Err.Error(), password, "***"))}
+		return &outputs.NotReady{Err: errors.New(hide(notReady.Err.Error(), password))}
 	}
-	return hidden
+	return errors.New(hide(err.Error(), password))
+}
+
+func hide(text, password string) string {
+	if password == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, password, "***")
 }

@@ -71,6 +71,7 @@ func TestPasswordChanges(t *testing.T) {
 // TestBrokerRepeatsThePassword: what a broker says is not passed on as it is.
 func TestBrokerRepeatsThePassword(t *testing.T) {
 	f := newFake(t, []kgo.Opt{kgo.SASL(plain.Auth{User: "reader", Pass: "reader"}.AsMechanism())}, kfake.EnableSASL(), kfake.Superuser("PLAIN", "reader", "reader"))
+	long := ""
 	f.during(func(req kmsg.Request) (kmsg.Response, error, bool) {
 		r, ok := req.(*kmsg.SASLAuthenticateRequest)
 		if !ok || bytes.Contains(r.SASLAuthBytes, []byte("reader")) {
@@ -78,6 +79,9 @@ func TestBrokerRepeatsThePassword(t *testing.T) {
 		}
 		answer := r.ResponseKind().(*kmsg.SASLAuthenticateResponse)
 		text := "no user " + user + " with " + password + strings.Repeat("!", 1000)
+		if long != "" {
+			text = long + password
+		}
 		answer.ErrorCode, answer.ErrorMessage = kerr.SaslAuthenticationFailed.Code, &text
 		return answer, nil, true
 	})
@@ -85,8 +89,48 @@ func TestBrokerRepeatsThePassword(t *testing.T) {
 	c.SASL = kafka.SASL{Mechanism: "PLAIN", Username: user, Password: config.NewSecret(password)}
 	err := open(t, c, kafka.Options{}).Send(t.Context(), messages(1, 3))
 	mustBeNotReady(t, err, "no user relay with ***")
+	long = strings.Repeat("!", 296) // so that the text is clipped inside the password
+	err = open(t, c, kafka.Options{}).Send(t.Context(), messages(1, 3))
+	mustBeNotReady(t, err, "!***")
+	if strings.Contains(err.Error(), "!"+password[:2]) {
+		t.Errorf("the error tells a part of the password: %v", err)
+	}
+	long = ""
+	err = open(t, c, kafka.Options{}).Send(t.Context(), messages(1, 3))
 	if n := len(err.Error()); n > 2000 { // three brokers were asked
 		t.Errorf("the error has %d bytes", n)
+	}
+}
+
+// TestLoginsEnd: a broker that lets a login last for a minute hangs up on what comes
+// later on that connection. A new one is made before.
+func TestLoginsEnd(t *testing.T) {
+	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256"} {
+		t.Run(mechanism, func(t *testing.T) {
+			login := kgo.SASL(plain.Auth{User: "reader", Pass: password}.AsMechanism())
+			f := newFake(t, []kgo.Opt{login}, kfake.EnableSASL(), kfake.Superuser("PLAIN", "reader", password), kfake.Superuser(mechanism, user, password),
+				kfake.BrokerConfigs(map[string]string{"connections.max.reauth.ms": "60000"}))
+			c := f.config()
+			c.SASL = kafka.SASL{Mechanism: mechanism, Username: user, Password: config.NewSecret(password)}
+			now := time.Now()
+			out := open(t, c, kafka.Options{Now: func() time.Time { return now }})
+			all := marked(3)
+			send(t, out, all[:1])
+			logins := f.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.SASLAuthenticate}, Observe: true, Count: -1, When: func(r kmsg.Request) bool {
+				return bytes.Contains(r.(*kmsg.SASLAuthenticateRequest).SASLAuthBytes, []byte(user)) // and not the reader's
+			}}).Hits
+			now = now.Add(30 * time.Second)
+			send(t, out, all[1:2])
+			if n := logins(); n != 0 {
+				t.Errorf("there were %d new logins after half of the time", n)
+			}
+			now = now.Add(29 * time.Second) // a request that begins a second before the end may be late
+			send(t, out, all[2:])
+			if logins() == 0 {
+				t.Error("the connection is used though the login has ended")
+			}
+			inOrder(t, f.records(), all)
+		})
 	}
 }
 
