@@ -96,7 +96,7 @@ func (s *setup) change(ctx context.Context, step Step, path string, body []byte)
 	case refusal == nil:
 	case a.status == http.StatusBadRequest:
 		step.Action = Skipped
-		step.Note = fmt.Sprintf("it has another one already, which stays until its next index; POST /%s/_rollover begins that (%s)", step.Name, s.client.clean(errorText(a.body)))
+		step.Note = fmt.Sprintf("it has another one already, which stays until its next index; POST /%s/_rollover begins that (%s)", step.Name, s.client.clean(errorOf(a.body).text()))
 	default:
 		return refusal
 	}
@@ -104,10 +104,11 @@ func (s *setup) change(ctx context.Context, step Step, path string, body []byte)
 	return nil
 }
 
-func errorText(body []byte) string {
+// errorOf is the error that a reply holds; nil for none.
+func errorOf(body []byte) *apiError {
 	var reply struct {
 		Error *apiError `json:"error"`
 	}
 	_ = json.Unmarshal(body, &reply)
-	return reply.Error.text()
+	return reply.Error
 }

@@ -70,12 +70,20 @@ func (o *output) find(ctx context.Context, w *work, name string, ids []string, m
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+	// Not with ignore_unavailable, for which a closed index, and one that the login may
+	// not read, is as good as none: what is there would be written a second time.
 	a, err := o.client.do(ctx, request{
-		method: http.MethodPost, path: "/" + name + "/_search?ignore_unavailable=true&allow_partial_search_results=false",
+		method: http.MethodPost, path: "/" + name + "/_search?allow_partial_search_results=false",
 		body: body, limit: maxReply + len(ids)*findCopies*1024,
 	})
 	if err != nil {
 		return err
+	}
+	if a.status == http.StatusNotFound && errorOf(a.body).has("index_not_found_exception") {
+		for _, id := range ids { // nothing was ever sent there
+			w.create(messages[id], w.batch[messages[id]].Body)
+		}
+		return nil
 	}
 	if err := o.client.refusal(what, a); err != nil {
 		return err

@@ -51,6 +51,7 @@ func TestRealOpenSearch(t *testing.T) {
 		{"killed under load", realKilled},
 		{"end to end", realEndToEnd},
 		{"another label, end to end", realRelabel},
+		{"a replay of a closed index", realClosed},
 	} {
 		if !t.Run(x.name, func(t *testing.T) { x.run(t, &node{n, t, c}) }) && x.name == "setup is idempotent" {
 			return

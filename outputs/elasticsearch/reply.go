@@ -211,6 +211,8 @@ func (c *client) refusal(what string, a answer) error {
 		return notReady("%w: give this login the privileges that the guide names", err)
 	case a.status == http.StatusProxyAuthRequired:
 		return notReady("%w: the proxy of HTTPS_PROXY wants a login", err)
+	case reply.Error.has("index_closed_exception"):
+		return notReady("%w: open the index again", err)
 	case a.status >= 300 && a.status < 400:
 		return notReady("%w: give the address that it redirects to in urls", err)
 	}

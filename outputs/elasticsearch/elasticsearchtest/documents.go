@@ -201,7 +201,8 @@ func only(source []byte, object, field string) map[string]any {
 	return map[string]any{object: doc[object]}
 }
 
-func (s *Server) search(w http.ResponseWriter, stream string, body []byte) {
+// search finds documents by their ids. lenient is ignore_unavailable.
+func (s *Server) search(w http.ResponseWriter, stream string, lenient bool, body []byte) {
 	var ask struct {
 		Size  int
 		Query struct {
@@ -217,8 +218,19 @@ func (s *Server) search(w http.ResponseWriter, stream string, body []byte) {
 		Fail(w, http.StatusBadRequest, "parsing_exception", fmt.Sprint(err, ask.Size))
 		return
 	}
+	if s.streams[stream] == nil && !lenient {
+		Fail(w, http.StatusNotFound, "index_not_found_exception", "no such index ["+stream+"]")
+		return
+	}
 	hits := []any{}
 	for _, index := range s.streams[stream] {
+		if s.closed[index] && !lenient {
+			Fail(w, http.StatusBadRequest, "index_closed_exception", "closed")
+			return
+		}
+		if s.closed[index] {
+			continue
+		}
 		for _, id := range ask.Query.IDs.Values {
 			d := s.documents[index][id]
 			if d == nil || s.hidden[id] || len(hits) >= ask.Size {

@@ -73,13 +73,14 @@ type Server struct {
 	writes     map[string]int
 	changes    []string
 	policies   bool
+	closed     map[string]bool // indices
 }
 
 // New starts a server that takes everything. The test ends it.
 func New(tb testing.TB) *Server {
 	s := &Server{
 		documents: map[string]map[string]*Document{}, streams: map[string][]string{}, objects: map[string]json.RawMessage{},
-		hidden: map[string]bool{}, writes: map[string]int{}, product: "Elasticsearch", version: "8.19.7",
+		hidden: map[string]bool{}, writes: map[string]int{}, closed: map[string]bool{}, product: "Elasticsearch", version: "8.19.7",
 	}
 	s.Server = httptest.NewServer(s)
 	tb.Cleanup(s.Close)
@@ -124,6 +125,9 @@ func (s *Server) Refuse(f func(op Operation) *Refusal) { s.with(func() { s.refus
 
 // Hide keeps an id from being found by a search, as a document is until a refresh.
 func (s *Server) Hide(id string, hide bool) { s.with(func() { s.hidden[id] = hide }) }
+
+// Closed closes an index of a data stream to searches, or opens it again.
+func (s *Server) Closed(index string, closed bool) { s.with(func() { s.closed[index] = closed }) }
 
 // Rollover gives a data stream a new index to write to.
 func (s *Server) Rollover(stream string) {
@@ -236,7 +240,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, body []byte) {
 	case path == "/_mget":
 		s.mget(w, body)
 	case strings.HasSuffix(path, "/_search"):
-		s.search(w, strings.TrimSuffix(path[1:], "/_search"), body)
+		s.search(w, strings.TrimSuffix(path[1:], "/_search"), r.URL.Query().Get("ignore_unavailable") == "true", body)
 	default:
 		s.manage(w, r, body)
 	}
