@@ -129,26 +129,24 @@ func (w *work) planState(r *record, there *stored) {
 		}
 	case !m.Overwrite || there == nil:
 		op.action = "create" // and never over a state that is there
-	case there.Version >= externalVersions:
-		return // something happened to the record since
+	case there.Source.Event.ID != m.ID:
+		return // something happened to the record since, or it was created before
 	default:
 		op.at = &place{there.SeqNo, there.PrimaryTerm}
 	}
 	w.ops = append(w.ops, op)
 }
 
-// externalVersions is below every version that is a time of acceptance, and above
-// all that a document gets which is only ever created or written again.
-const externalVersions = 1e15
-
 // stored is a state that is there.
 type stored struct {
 	ID          string `json:"_id"`
 	Found       bool   `json:"found"`
-	Version     int64  `json:"_version"`
 	SeqNo       int64  `json:"_seq_no"`
 	PrimaryTerm int64  `json:"_primary_term"`
 	Source      struct {
+		Event struct {
+			ID string `json:"id"`
+		} `json:"event"`
 		Defensecom struct {
 			Note json.RawMessage `json:"note"`
 		} `json:"defensecom"`
@@ -181,7 +179,7 @@ func (o *output) states(ctx context.Context, records []*record) (map[string]*sto
 		limit = maxState
 	}
 	a, err := o.client.do(ctx, request{
-		method: http.MethodPost, path: "/_mget?_source_includes=defensecom.note", body: body,
+		method: http.MethodPost, path: "/_mget?_source_includes=defensecom.note,event.id", body: body,
 		limit: limit,
 	})
 	switch {

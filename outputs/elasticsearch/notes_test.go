@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -71,5 +72,49 @@ func TestLateNote(t *testing.T) {
 	list := server.Documents("defensecom-latest-threat")
 	if len(list) != 1 || field(t, list[0].Source, "defensecom", "note", "message") != "last" {
 		t.Errorf("there is %s", list[0].Source)
+	}
+}
+
+// TestOverwriteKeepsTheFirstCreation: a creation that came again later is no news in a
+// replay either.
+func TestOverwriteKeepsTheFirstCreation(t *testing.T) {
+	server := elasticsearchtest.New(t)
+	c := configOf(server)
+	c.Latest = true
+	out, m := newOutput(t, c), newMaker(t)
+	first, again := m.message(threat("a", "create", "detected", "")), m.message(threat("a", "create", "assigned", ""))
+	for _, overwrite := range []bool{false, true} {
+		for _, x := range []outputs.Message{first, again} {
+			x.Overwrite = overwrite
+			if overwrite {
+				x.State = []byte(strings.Replace(string(x.State), `"T a"`, `"New title"`, 1))
+			}
+			if err := out.Send(context.Background(), []outputs.Message{x}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	list := server.Documents("defensecom-latest-threat")
+	if len(list) != 1 || field(t, list[0].Source, "event", "id") != first.ID || !strings.Contains(string(list[0].Source), "New title") {
+		t.Errorf("there is %s", list[0].Source)
+	}
+}
+
+// TestNotesThatMayNotBeRead: a login that may not look up states pauses the output.
+func TestNotesThatMayNotBeRead(t *testing.T) {
+	server := elasticsearchtest.New(t)
+	c := configOf(server)
+	c.Latest = true
+	out, m := newOutput(t, c), newMaker(t)
+	x := m.message(threat("a", "update", "detected", ""))
+	server.Intercept(func(w http.ResponseWriter, r *http.Request, _ []byte) bool {
+		if r.URL.Path == "/_mget" {
+			fmt.Fprintf(w, `{"docs":[{"_index":"defensecom-latest-threat","_id":%q,"error":{"type":"security_exception","reason":"action [indices:data/read/mget[shard]] is unauthorized"}}]}`, recordID(x))
+		}
+		return r.URL.Path == "/_mget"
+	})
+	var notReady *outputs.NotReady
+	if err := out.Send(context.Background(), []outputs.Message{x}); !errors.As(err, &notReady) || !strings.Contains(err.Error(), "privileges") {
+		t.Errorf("got %v", err)
 	}
 }

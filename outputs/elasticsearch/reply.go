@@ -122,7 +122,7 @@ func judge(x item, clean func(string) string) outputs.Result {
 		return retry(&outputs.NotReady{Err: fmt.Errorf("%w: run siemrelay setup elasticsearch, and let this login create data streams (auto_configure)", err)})
 	case x.Status == http.StatusBadRequest && strings.Contains(x.Error.text(), "pipeline with id"):
 		return retry(&outputs.NotReady{Err: fmt.Errorf("%w: run siemrelay setup elasticsearch", err)})
-	case x.Status == http.StatusUnauthorized, x.Status == http.StatusForbidden:
+	case x.Status == http.StatusUnauthorized, x.Status == http.StatusForbidden, kind == "security_exception":
 		return retry(&outputs.NotReady{Err: fmt.Errorf("%w: give this login the privileges that the guide names", err)})
 	case x.Status == http.StatusTooManyRequests, x.Status == http.StatusBadGateway,
 		x.Status == http.StatusServiceUnavailable, x.Status == http.StatusGatewayTimeout:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -157,7 +158,7 @@ func (s *Server) write(op Operation, index string) *Refusal {
 	return nil
 }
 
-func (s *Server) mget(w http.ResponseWriter, body []byte) {
+func (s *Server) mget(w http.ResponseWriter, r *http.Request, body []byte) {
 	var ask struct {
 		Docs []meta `json:"docs"`
 	}
@@ -178,11 +179,21 @@ func (s *Server) mget(w http.ResponseWriter, body []byte) {
 		default:
 			docs = append(docs, map[string]any{
 				"_index": m.Index, "_id": m.ID, "found": true, "_version": d.Version, "_seq_no": d.SeqNo, "_primary_term": 1,
-				"_source": only(d.Source, "defensecom", "note"),
+				"_source": included(d.Source, r.URL.Query().Get("_source_includes")),
 			})
 		}
 	}
 	reply(w, http.StatusOK, map[string]any{"docs": docs})
+}
+
+// included is a document with some dotted fields of it, separated by commas.
+func included(source []byte, fields string) map[string]any {
+	doc := map[string]any{}
+	for field := range strings.SplitSeq(fields, ",") {
+		object, name, _ := strings.Cut(field, ".")
+		maps.Copy(doc, only(source, object, name))
+	}
+	return doc
 }
 
 // only is a document with one field of it.

@@ -238,7 +238,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, body []byte) {
 	case path == "/_bulk" && r.Method == http.MethodPost:
 		s.bulk(w, r, body)
 	case path == "/_mget":
-		s.mget(w, body)
+		s.mget(w, r, body)
 	case strings.HasSuffix(path, "/_search"):
 		s.search(w, strings.TrimSuffix(path[1:], "/_search"), r.URL.Query().Get("ignore_unavailable") == "true", body)
 	default:
