@@ -11,6 +11,8 @@ type Identity struct {
 	// Unique says that no two events of a record can have this body: it is about
 	// the record's creation, which happens once, or it carries a note's time.
 	Unique bool
+	// Company is the company id, the same text as Event.Company. It may be empty.
+	Company string
 }
 
 // wordCreate is the vendor's word for a creation. It is not taken from the mapping
@@ -19,8 +21,8 @@ const wordCreate = "create"
 
 // Identify reads no more of a body than whose it is. It is total, like Event: a
 // body that is not one JSON object, and a mistake of this package that panics, give
-// the zero Identity. What scratch held before is lost; Key may alias scratch and
-// body, and holds as long as the strings of an Event do.
+// the zero Identity. What scratch held before is lost; Key and Company may alias scratch
+// and body, and hold as long as the strings of an Event do.
 //
 // The body is unique if trigger_action is the word create, or note_created_at is a
 // string that is not blank. Blank counts as missing, as it does everywhere in this
@@ -48,6 +50,7 @@ func (m *Mapping) Identify(scratch *Event, body []byte) (id Identity) {
 	e.facts.texts[fieldID] = p.text(fieldID)
 	e.facts.texts[fieldCompany] = p.text(fieldCompany)
 	e.setIdentity()
+	id.Company = e.Company
 	if e.RecordID != "" {
 		e.setKey()
 		id.Key = e.Key

@@ -24,6 +24,9 @@ func checkIdentity(tb testing.TB, m *normalize.Mapping, body []byte) {
 	if id.Key != want {
 		tb.Errorf("key %q, the event has %q, of %q", id.Key, want, body)
 	}
+	if id.Company != e.Company {
+		tb.Errorf("company %q, the event has %q, of %q", id.Company, e.Company, body)
+	}
 	if object := readObject(body); object != nil {
 		trigger, _ := object["trigger_action"].(string)
 		note, _ := object["note_created_at"].(string)

@@ -44,7 +44,7 @@ type deskOptions struct {
 
 // newDesk makes the desk over the stores.
 func newDesk(cfg *config.Config, s *stores, o deskOptions) (*operations.Desk, error) {
-	in := newInlet(s.spool, o.mapping)
+	in := newInlet(s.spool, o.mapping, nil) // what a person accepts is no sign of life of a feed
 	options := operations.Options{
 		Version: version, Dir: absolute(cfg.Spool.Dir), MaxSize: int64(cfg.Spool.MaxSize),
 		Spool: s.spool, Letters: s.letters, Rejects: s.rejects,

@@ -18,17 +18,22 @@ import (
 type inlet struct {
 	spool   *spool.Spool
 	mapping *normalize.Mapping
+	feeds   feeds
 	scratch sync.Pool // of *normalize.Event
 }
 
-func newInlet(s *spool.Spool, m *normalize.Mapping) *inlet {
-	i := &inlet{spool: s, mapping: m}
+func newInlet(s *spool.Spool, m *normalize.Mapping, f feeds) *inlet {
+	i := &inlet{spool: s, mapping: m, feeds: f}
 	i.scratch.New = func() any { return new(normalize.Event) }
 	return i
 }
 
 func (i *inlet) Append(body []byte) (receiver.Receipt, error) {
-	r, err := i.spool.Append(i.entry(body))
+	entry, feed := i.entry(body)
+	r, err := i.spool.Append(entry)
+	if err == nil && feed != nil {
+		feed.SetToCurrentTime()
+	}
 	return receiver.Receipt{ID: r.ID, Sequence: r.Sequence, Duplicate: r.Duplicate}, err
 }
 
@@ -36,7 +41,8 @@ func (i *inlet) Unanswered(r receiver.Receipt) {
 	i.spool.Unanswered(spool.Receipt{ID: r.ID, Sequence: r.Sequence, Duplicate: r.Duplicate})
 }
 
-func (i *inlet) entry(body []byte) spool.Entry {
+// entry is what the spool gets, and the gauge of the body's company, if it has one.
+func (i *inlet) entry(body []byte) (spool.Entry, prometheus.Gauge) {
 	scratch := i.scratch.Get().(*normalize.Event)
 	defer i.scratch.Put(scratch)
 	identity := i.mapping.Identify(scratch, body)
@@ -46,7 +52,7 @@ func (i *inlet) entry(body []byte) spool.Entry {
 		sum := sha256.Sum256(append(key[:0], identity.Key...))
 		copy(e.Record[:], sum[:])
 	}
-	return e
+	return e, i.feeds[identity.Company]
 }
 
 // newReceiver makes the door as the configuration says.

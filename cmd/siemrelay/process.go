@@ -73,7 +73,7 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 	if p.stores, err = openStores(cfg, storeOptions{log: p.log, registry: registry}); err != nil {
 		return err
 	}
-	registry.MustRegister(ledger.NewCollector(p.spool, p.letters))
+	registry.MustRegister(ledger.NewCollector(p.spool, p.letters), newBacklog(p.stores))
 	if err := p.startRelays(cfg, relayOptions{mapping: mapping, registry: registry, stdout: stdout}); err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 	p.admin = admin.New(admin.Options{
 		Ready: p.spool.Writable, Gatherer: registry, Logger: p.log, Operations: desk, AccessDir: cfg.Spool.Dir,
 	})
-	return p.listen(cfg, newInlet(p.spool, mapping), registry)
+	return p.listen(cfg, newInlet(p.spool, mapping, newFeeds(cfg.Companies, registry)), registry)
 }
 
 // listen opens the admin listener and, last, the door.

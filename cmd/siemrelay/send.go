@@ -61,6 +61,7 @@ type sending struct {
 	samples              []string
 
 	sender           *sender.Sender
+	meter            *meter // nil: standard error is no terminal
 	accepted, failed int
 }
 
@@ -78,6 +79,7 @@ func (s *sending) run(ctx context.Context, files []string) error {
 	if err := s.prepare(files); err != nil {
 		return err
 	}
+	s.meter = s.newMeter(files, chosen)
 	if len(files) == 0 {
 		for _, sample := range chosen {
 			s.deliver(ctx, sample.Name, sample.Body)
@@ -88,6 +90,7 @@ func (s *sending) run(ctx context.Context, files []string) error {
 	}); err != nil {
 		return err
 	}
+	s.meter.clear()
 	fmt.Fprintf(s.std.out, "%d webhooks accepted, %d not\n", s.accepted, s.failed)
 	if s.failed > 0 {
 		return fmt.Errorf("%d webhooks were not accepted", s.failed)
@@ -133,7 +136,9 @@ func (s *sending) prepare(files []string) error {
 		s.o.TLS.RootCAs = roots
 	}
 	s.o.Retrying = func(last sender.Attempt, wait time.Duration) {
+		s.meter.clear()
 		fmt.Fprintf(s.std.err, "  %s; trying again in %v\n", last, wait.Round(time.Millisecond))
+		s.meter.draw()
 	}
 	var err error
 	if s.sender, err = sender.New(s.o); err != nil {
@@ -177,6 +182,25 @@ func chooseSamples(parts []string) ([]mappings.Sample, error) {
 	return chosen, nil
 }
 
+// newMeter counts what is to be sent. Standard input can be read only once, and what
+// can't be read is an error in its turn: then only what is done is shown.
+func (s *sending) newMeter(files []string, chosen []mappings.Sample) *meter {
+	if !isTerminal(s.std.err) {
+		return nil
+	}
+	m := &meter{w: s.std.err}
+	switch {
+	case len(files) == 0:
+		m.total = uint64(len(chosen))
+	case slices.Contains(files, "-"):
+	default:
+		if eachWebhook(files, nil, func(string, []byte) error { m.total++; return nil }) != nil {
+			m.total = 0
+		}
+	}
+	return m
+}
+
 // deliver sends one webhook and reports its answer.
 func (s *sending) deliver(ctx context.Context, name string, body []byte) {
 	if s.test {
@@ -199,7 +223,9 @@ func (s *sending) deliver(ctx context.Context, name string, body []byte) {
 	if len(attempts) > 1 {
 		tries = fmt.Sprintf("%d attempts", len(attempts))
 	}
+	s.meter.clear()
 	fmt.Fprintf(s.std.out, "%-38s %-12s %s, %v: %s\n", name, word, tries, took.Round(time.Millisecond), last)
+	s.meter.step()
 }
 
 // markAsTest adds the key that makes a webhook a test event. It goes to the end,

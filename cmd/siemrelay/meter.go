@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"io"
+)
+
+// meter shows on a terminal how far long work has come, in a line that is written
+// over. A nil one shows nothing.
+type meter struct {
+	w           io.Writer
+	done, total uint64 // total 0: nobody knows
+}
+
+// clear makes room for a line of text.
+func (m *meter) clear() {
+	if m != nil {
+		fmt.Fprint(m.w, "\r\x1b[K")
+	}
+}
+
+// step counts one more, and draws.
+func (m *meter) step() {
+	if m == nil {
+		return
+	}
+	m.done++
+	m.draw()
+}
+
+func (m *meter) draw() {
+	if m == nil {
+		return
+	}
+	if m.total == 0 {
+		fmt.Fprintf(m.w, "\r\x1b[K%d", m.done)
+		return
+	}
+	fmt.Fprintf(m.w, "\r\x1b[K%s", progress(min(m.done, m.total), m.total))
+}
