@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/siemrelay/siemrelay/mappings/elasticsearch"
 )
@@ -32,18 +33,18 @@ func (s *setup) existing(ctx context.Context, objects []elasticsearch.Object) er
 		}
 	}
 	for _, name := range streams {
-		if err := s.change(ctx, Step{Kind: "mapping", Name: name}, "/"+name+"/_mapping", parts[elasticsearch.EventsMappings].Mappings); err != nil {
+		if err := s.change(ctx, Step{Kind: "mapping", Name: name}, "/"+url.PathEscape(name)+"/_mapping", parts[elasticsearch.EventsMappings].Mappings); err != nil {
 			return err
 		}
 		pipeline := json.RawMessage(`{"index":{"default_pipeline":"` + elasticsearch.Pipeline + `"}}`)
-		if err := s.change(ctx, Step{Kind: "ingest pipeline of", Name: name}, "/"+name+"/_settings", pipeline); err != nil {
+		if err := s.change(ctx, Step{Kind: "ingest pipeline of", Name: name}, "/"+url.PathEscape(name)+"/_settings", pipeline); err != nil {
 			return err
 		}
 		lifecycle := parts[elasticsearch.EventsSettings].Lifecycle
 		if lifecycle == nil {
 			continue
 		}
-		if err := s.change(ctx, Step{Kind: "retention of", Name: name}, "/_data_stream/"+name+"/_lifecycle", lifecycle); err != nil {
+		if err := s.change(ctx, Step{Kind: "retention of", Name: name}, "/_data_stream/"+url.PathEscape(name)+"/_lifecycle", lifecycle); err != nil {
 			return err
 		}
 	}
@@ -76,7 +77,7 @@ func (s *setup) streams(ctx context.Context) ([]string, error) {
 	}
 	var names []string
 	for _, x := range reply.Streams {
-		if indexName.MatchString(x.Name) {
+		if isIndex(x.Name) {
 			names = append(names, x.Name)
 		}
 	}

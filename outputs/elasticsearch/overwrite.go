@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/siemrelay/siemrelay/outputs"
 )
@@ -73,7 +74,7 @@ func (o *output) find(ctx context.Context, w *work, name string, ids []string, m
 	// Not with ignore_unavailable, for which a closed index, and one that the login may
 	// not read, is as good as none: what is there would be written a second time.
 	a, err := o.client.do(ctx, request{
-		method: http.MethodPost, path: "/" + name + "/_search?allow_partial_search_results=false",
+		method: http.MethodPost, path: "/" + url.PathEscape(name) + "/_search?allow_partial_search_results=false",
 		body: body, limit: maxReply + len(ids)*findCopies*1024,
 	})
 	if err != nil {
@@ -100,7 +101,7 @@ func (o *output) find(ctx context.Context, w *work, name string, ids []string, m
 	found := map[string]bool{}
 	for _, h := range reply.Hits.Hits {
 		i, ours := messages[h.ID]
-		if !ours || h.SeqNo == nil || h.PrimaryTerm == nil || !backingIndex.MatchString(h.Index) {
+		if !ours || h.SeqNo == nil || h.PrimaryTerm == nil || !isIndex(h.Index) {
 			return fmt.Errorf("%s: %w", what, errMismatch)
 		}
 		found[h.ID] = true

@@ -52,6 +52,7 @@ func TestRealOpenSearch(t *testing.T) {
 		{"end to end", realEndToEnd},
 		{"another label, end to end", realRelabel},
 		{"a replay of a closed index", realClosed},
+		{"namespaces of companies", realNamespaces},
 	} {
 		if !t.Run(x.name, func(t *testing.T) { x.run(t, &node{n, t, c}) }) && x.name == "setup is idempotent" {
 			return

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
 
@@ -19,8 +21,7 @@ type operation struct {
 	msg int
 	// action is "create" or "index".
 	action string
-	// index and id are ours: names from an allow-list and hexadecimal digits, so that
-	// they need no escaping.
+	// index and id need no escaping in JSON: see isIndex, and an id is hexadecimal digits.
 	index, id string
 	doc       []byte
 	// version and versionType are an external version; "" for none.
@@ -45,11 +46,15 @@ type work struct {
 	results []outputs.Result
 }
 
-// indexName is what may be the name of an index or data stream here.
-var indexName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,254}$`)
-
-// backingIndex is what may be the name of an index of a data stream.
-var backingIndex = regexp.MustCompile(`^[.a-z0-9][a-z0-9._-]{0,254}$`)
+// isIndex tells whether a name may be that of an index or data stream: whatever
+// Elasticsearch takes, which is whatever the configuration takes as the namespace of a
+// company (https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-indices-create).
+// Such a name needs no escaping in JSON.
+func isIndex(name string) bool {
+	return name != "" && name != "." && name != ".." && len(name) <= 255 && !strings.ContainsRune("-_+", rune(name[0])) &&
+		utf8.ValidString(name) && strings.ToLower(name) == name && !strings.ContainsAny(name, `\/*?"<>|,#:`) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
+}
 
 var (
 	errBody  = errors.New("body is not one JSON object on one line, which is all that a bulk request can carry")
@@ -63,7 +68,7 @@ func newWork(batch []outputs.Message, c Config) *work {
 		switch {
 		case !isDocument(m.Body) || len(m.State) > 0 && !isDocument(m.State):
 			w.results[i] = outputs.Result{Status: outputs.Refused, Err: errBody}
-		case !indexName.MatchString(stream(m, c)) || !isID(m.ID):
+		case !isIndex(stream(m, c)) || !isID(m.ID):
 			w.results[i] = outputs.Result{Status: outputs.Refused, Err: errIndex}
 		case !m.Overwrite:
 			w.create(i, m.Body)
