@@ -162,7 +162,7 @@ func (r *siemRig) underLoad(something func(more func())) []endtoend.Delivery {
 }
 
 // account compares what was accepted with what the receiver has. Whatever it has must
-// be whole and have been sent, and the first copies must be in order.
+// be whole and have been sent, and the first copies must be in order for each record.
 func (r *realReceiver) account(t *testing.T, sent []endtoend.Delivery) (lost, again, total int) {
 	wanted := map[string]bool{}
 	for _, d := range sent {
@@ -172,7 +172,7 @@ func (r *realReceiver) account(t *testing.T, sent []endtoend.Delivery) (lost, ag
 	}
 	total = len(wanted)
 	seen := map[string]bool{}
-	last := 0
+	last := map[string]int{}
 	for _, line := range r.lines() {
 		var x record
 		if err := json.Unmarshal(line, &x); err != nil {
@@ -196,10 +196,11 @@ func (r *realReceiver) account(t *testing.T, sent []endtoend.Delivery) (lost, ag
 		}
 		seen[id] = true
 		n, err := strconv.Atoi(between(x.Raw, `sequence="`, `"`))
-		if err != nil || n <= last {
-			t.Errorf("event %s with sequence %d came after %d (%v)", id, n, last, err)
+		key := between(x.Raw, `record="`, `"`)
+		if err != nil || key == "" || n <= last[key] {
+			t.Errorf("event %s of record %q with sequence %d came after %d (%v)", id, key, n, last[key], err)
 		}
-		last = n
+		last[key] = n
 		delete(wanted, id)
 	}
 	if len(seen) == 0 {
