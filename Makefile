@@ -6,7 +6,7 @@ FUZZTIME ?= 15s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BENCHSTAT := golang.org/x/perf/cmd/benchstat@latest
 
-.PHONY: build test race mutants fuzz bench bench-base lint check update-golden ci clean
+.PHONY: build test race mutants fuzz bench bench-base lint licences sbom reproducible check update-golden ci clean
 
 build: ## bin/siemrelay, static
 	VERSION=$(VERSION) deploy/build.sh bin/siemrelay
@@ -39,11 +39,21 @@ bench-base: ## benchmarks to compare with later
 lint: ## golangci-lint with .golangci.yml
 	go run $(GOLANGCI) run ./...
 
+licences: ## write deploy/licences.txt anew; read the difference before you commit it
+	go run ./deploy/bill licences >deploy/licences.tmp && mv deploy/licences.tmp deploy/licences.txt
+
+sbom: build ## bin/siemrelay.cdx.json, the software bill of materials (CycloneDX)
+	go run ./deploy/bill sbom $(VERSION) >bin/siemrelay.cdx.json
+
+reproducible: ## build what is committed twice, in two folders, and compare
+	VERSION=$(VERSION) deploy/reproducible.sh
+
 check: lint ## what a change must pass besides the tests
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
 	go vet ./...
 	go mod verify
 	go mod tidy -diff
+	go run ./deploy/bill licences | diff deploy/licences.txt -
 
 update-golden: ## write the expected files anew; read the difference before you commit it
 	go test ./normalize ./cmd/siemrelay -update
