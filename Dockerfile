@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # docker build --build-arg VERSION=1.2.3 -t siemrelay .
-# docker run --read-only --cap-drop ALL -p 8443:8443 \
+# docker run --read-only --cap-drop ALL --security-opt no-new-privileges --memory 512m -p 8443:8443 \
 #   -v siemrelay-data:/var/lib/siemrelay -v ./siemrelay.yaml:/etc/siemrelay/siemrelay.yaml:ro siemrelay
 FROM golang:1.26 AS build
 ARG VERSION=0.0.0-dev

@@ -65,7 +65,7 @@ func TestRecognise(t *testing.T) {
 		"Licensed under the Apache License, Version 2.0": "Apache-2.0",
 		bsd: "BSD-2-Clause",
 		bsd + "\n * Neither the\n names of the authors may be used to\n endorse or promote products": "BSD-3-Clause",
-		"Permission is hereby granted, free of charge, to any person. " + bsd:                          "MIT BSD-2-Clause",
+		"Permission is hereby granted, free of charge, to any person. " + bsd:                        "MIT BSD-2-Clause",
 		"All rights reserved.": "",
 	} {
 		got, err := recognise(text)
