@@ -6,13 +6,17 @@ FUZZTIME ?= 15s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BENCHSTAT := golang.org/x/perf/cmd/benchstat@latest
 
-.PHONY: build test race mutants fuzz bench bench-base lint licences sbom reproducible check update-golden ci clean
+.PHONY: build test acceptance race mutants fuzz bench bench-base lint licences sbom reproducible check update-golden ci clean
 
 build: ## bin/siemrelay, static
 	VERSION=$(VERSION) deploy/build.sh bin/siemrelay
 
 test: ## every test but the mutants; as root also full disks and power cuts, with Java and Maven also real peers
 	go test -timeout 20m ./...
+
+acceptance: ## what takes long: three Kafka brokers, 50 rounds of kill -9
+	go test -count=1 -timeout 30m -run '^TestRealLeaderChange$$' ./outputs/kafka -kafka.brokers 3
+	go test -count=1 -timeout 60m -run 'Killed' ./cmd/siemrelay -ledger.rounds 50
 
 # Real peers, and rounds of kill -9, see the built binary, which is the same here.
 race: ## with the race detector (needs a C compiler), without real peers and rounds of kill -9

@@ -78,7 +78,7 @@ type Spool struct {
 
 // DeadLetters are the events that an output refused for good.
 type DeadLetters struct {
-	MaxSize Size `yaml:"max_size" min:"1MiB" max:"1024TiB" doc:"The most that dead letters may take. When it is reached, an output that has another one waits until some are replayed or dropped; nothing is lost by that."`
+	MaxSize Size `yaml:"max_size" min:"1MiB" max:"1024TiB" doc:"The most that dead letters may take, and one batch of each output more. When it is reached, an output that has another one waits until some are replayed or dropped; nothing is lost by that."`
 }
 
 // Company is what is known of one company id.

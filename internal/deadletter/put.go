@@ -25,8 +25,8 @@ const (
 // was passed long ago. A letter whose event the cursor had passed and comes to again,
 // because it was lost itself, is unsettled again, and is carried no more.
 //
-// ErrFull: the letters would take more than MaxSize; replacing counts the difference,
-// and what goes back from the queue never counts. After an error Put may be repeated.
+// ErrFull: the letters take MaxSize already; what goes back from the queue, or grows
+// nothing, is stored all the same. After an error Put may be repeated.
 func (s *Store) Put(letters []Letter) error {
 	var grown int64 // by letters that did not come back from the queue
 	err := s.change(func(tx *sql.Tx, c *changes) error {
@@ -37,8 +37,10 @@ func (s *Store) Put(letters []Letter) error {
 			}
 		}
 		grown = p.grown
-		if used, limit := s.Full(); grown > 0 && used+grown > limit {
-			return fmt.Errorf("%w: %d bytes of max_size %d are used, %d more are needed", ErrFull, used, limit, grown)
+		// What is put at once may pass the limit: letters of a batch that is larger than
+		// max_size could otherwise never be stored, and nothing could be dropped for them.
+		if used, limit := s.Full(); grown > 0 && used >= limit {
+			return fmt.Errorf("%w: %d bytes are used, max_size is %d; replay some or drop some, or raise dead_letters.max_size", ErrFull, used, limit)
 		}
 		c.then = append(c.then, p.settle)
 		return nil

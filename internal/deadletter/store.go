@@ -16,8 +16,9 @@ import (
 type Options struct {
 	// Path is the file; its directory must be there.
 	Path string
-	// MaxSize is the most that all letters may take together, in bytes: bodies, texts
-	// and 256 bytes for each letter. The file is somewhat larger.
+	// MaxSize is when no more letters are stored, in bytes: bodies, texts and 256 bytes
+	// for each letter. What is put at once, an output's batch, may pass it. The file is
+	// somewhat larger.
 	MaxSize int64
 	// Now is the wall clock, time.Now if nil.
 	Now func() time.Time

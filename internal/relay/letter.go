@@ -166,7 +166,7 @@ func (r *Relay) put() (err error) {
 		list[i] = l.Letter
 	}
 	if err := r.o.Letters.Put(list); err != nil {
-		return fmt.Errorf("store %d dead letters: %w", len(list), err)
+		return fmt.Errorf("keep what was refused: %w", err)
 	}
 	return nil
 }

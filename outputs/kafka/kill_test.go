@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"errors"
+	"flag"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,9 @@ import (
 	"github.com/siemrelay/siemrelay/outputs"
 	"github.com/siemrelay/siemrelay/outputs/kafka"
 )
+
+// brokers is how many brokers the largest test may start.
+var brokers = flag.Int("kafka.brokers", 1, "brokers that a test may start at once: 1 or 3")
 
 // TestRealKill kills the broker five times under load.
 func TestRealKill(t *testing.T) {
@@ -32,9 +36,14 @@ func TestRealKill(t *testing.T) {
 	})
 }
 
-// TestRealLeaderChange kills a leader of three brokers, and later another.
+// TestRealLeaderChange kills a leader of three brokers, and later another. Three brokers
+// and their consumer need more than two shared cores to be done in time, so it runs with
+// -kafka.brokers 3 alone: make acceptance.
 func TestRealLeaderChange(t *testing.T) {
 	needJava(t)
+	if *brokers < 3 {
+		t.Skip("three brokers run with -kafka.brokers 3 only (make acceptance)")
+	}
 	c := startCluster(t, 3)
 	createTopic(t, c, testkafka.Topic{Name: "kill", Partitions: 4, Copies: 3, Config: map[string]string{"min.insync.replicas": "2"}})
 	k := realConfig(c, testkafka.Plain, "kill")
