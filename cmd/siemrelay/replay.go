@@ -118,12 +118,12 @@ func (r *replaying) stop(ctx context.Context, d *desk) error {
 		nothing: func(c admin.CancelResult) bool { return c.Dropped == 0 },
 		would: func(c admin.CancelResult) string {
 			if c.Dropped == 0 {
-				return fmt.Sprintf("There is nothing left of a replay to %s.", c.Output)
+				return fmt.Sprintf("There is nothing to drop of a replay to %s%s.", c.Output, inHand(c))
 			}
-			return fmt.Sprintf("%s of the replay to %s would be dropped.", count(c.Dropped, "event"), c.Output)
+			return fmt.Sprintf("%s of the replay to %s would be dropped%s.", count(c.Dropped, "event"), c.Output, inHand(c))
 		},
 		did: func(c admin.CancelResult) string {
-			return fmt.Sprintf("%s of the replay to %s dropped.", count(c.Dropped, "event"), c.Output)
+			return fmt.Sprintf("%s of the replay to %s dropped%s.", count(c.Dropped, "event"), c.Output, inHand(c))
 		},
 	})
 }
@@ -174,4 +174,12 @@ func progress(done, all uint64) string {
 		}
 	}
 	return fmt.Sprintf("[%s] %d of %d", bar, done, all)
+}
+
+// inHand tells what a cancelled replay leaves.
+func inHand(c admin.CancelResult) string {
+	if c.InHand == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s in the output's hands, which goes on trying; to drop those too, cancel while siemrelay is stopped", count(c.InHand, "event"))
 }

@@ -141,6 +141,7 @@ type ReplayResult struct {
 type CancelResult struct {
 	Output  string `json:"output"`
 	Dropped uint64 `json:"dropped"`
+	InHand  uint64 `json:"in_hand"` // which the output has, and goes on trying
 	DryRun  bool   `json:"dry_run"`
 }
 

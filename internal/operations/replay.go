@@ -95,13 +95,16 @@ func (d *Desk) CancelReplay(_ context.Context, r admin.OutputRequest) (admin.Can
 	if err != nil {
 		return result, err
 	}
-	result.Dropped = e.Replaying // but for those that are in hand
-	if r.DryRun || e.Replaying == 0 {
-		return result, nil
+	cancel := d.o.Spool.CancelReplay
+	if r.DryRun {
+		cancel = d.o.Spool.Cancelable
 	}
-	result.Dropped, err = d.o.Spool.CancelReplay(r.Output)
-	if err != nil {
+	if result.Dropped, err = cancel(r.Output); err != nil {
 		return result, translate(err)
+	}
+	result.InHand = e.Replaying - min(result.Dropped, e.Replaying)
+	if r.DryRun || result.Dropped == 0 {
+		return result, nil
 	}
 	d.o.Log.Warn("a replay was canceled", "output", r.Output, "dropped", result.Dropped)
 	return result, nil

@@ -69,6 +69,13 @@ func (s *Spool) StartReplay(name string, r Range) (entries uint64, err error) {
 // CancelReplay gives up what is left of a replay, but for the events that the
 // output has in hand, and returns how many events that is. They count as dropped.
 func (s *Spool) CancelReplay(name string) (dropped uint64, err error) {
+	return s.cancelReplay(name, false)
+}
+
+// Cancelable returns what CancelReplay would.
+func (s *Spool) Cancelable(name string) (events uint64, err error) { return s.cancelReplay(name, true) }
+
+func (s *Spool) cancelReplay(name string, dryRun bool) (dropped uint64, err error) {
 	c, err := s.cursorOf(name)
 	if err != nil {
 		return 0, fmt.Errorf("cancel replay to %s: %w", name, err)
@@ -84,6 +91,9 @@ func (s *Spool) CancelReplay(name string) (dropped uint64, err error) {
 		return 0, nil
 	}
 	dropped = p.replayEnd - end
+	if dryRun {
+		return dropped, nil
+	}
 	p.replayEnd = end
 	p.dropped += dropped
 	return dropped, c.saveLocked(p)
