@@ -3,11 +3,12 @@
 # builds what is committed, with VERSION.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
+commit=$(git -C "$top" rev-parse HEAD)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 for name in first a/second/one; do
 	mkdir -p "$scratch/$name"
-	git -C "$top" archive HEAD | tar -x -C "$scratch/$name"
+	git -C "$top" archive "$commit" | tar -x -C "$scratch/$name"
 	(cd "$scratch/$name" && GOFLAGS="${GOFLAGS:-} -buildvcs=false" GOCACHE="$scratch/$name.cache" deploy/build.sh "$scratch/$name.out")
 done
 first=$(sha256sum <"$scratch/first.out")
@@ -16,4 +17,4 @@ if [ "$first" != "$second" ]; then
 	echo "two builds of the same commit differ: $first and $second" >&2
 	exit 1
 fi
-echo "two builds of $(git -C "$top" rev-parse --short HEAD) are the same: ${first%% *}"
+echo "two builds of $commit are the same: ${first%% *}"
