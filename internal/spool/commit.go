@@ -81,6 +81,7 @@ func (s *Spool) commit(b *batch) outcome {
 	s.accepted = o.accepted + int64(n) - 1
 	s.committed = time.Now()
 	s.publish(g, int64(size), n)
+	s.writeNote()
 	if !g.asked && g.size > s.segmentSize/2 {
 		g.asked = true
 		s.askForSpare()

@@ -70,7 +70,8 @@ func (w *witness) check(t *testing.T, o spool.Options) {
 	t.Helper()
 	s := mustOpen(t, o)
 	defer mustClose(t, s)
-	all := drain(t, mustCursor(t, s, "audit")) // made before anything can be released
+	audit := mustCursor(t, s, "audit") // made before anything can be released
+	all := drain(t, audit)
 	seen := map[string]string{}
 	last := uint64(0)
 	for _, g := range all {
@@ -87,6 +88,9 @@ func (w *witness) check(t *testing.T, o spool.Options) {
 		if seen[id] != body {
 			t.Fatalf("acknowledged event %s came back as %q, want %q", id, seen[id], body)
 		}
+	}
+	if next := audit.Position().Next + uint64(len(all)); last > 0 && audit.Commit(next, spool.Outcome{Delivered: uint64(len(all))}) != nil {
+		t.Fatalf("something counts as unreadable, and nothing was damaged: %d events up to %d", len(all), last)
 	}
 	rest := drain(t, mustCursor(t, s, "out"))
 	if len(rest) > 0 && rest[0].sequence < w.committed {

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,6 +85,53 @@ func reread(t *testing.T, fsys *crashfs.FS) (all []got, unreadable int) {
 // killed makes of a closed spool one whose process was killed.
 func killed(fsys *crashfs.FS) { fsys.Edit(dir+"/spool.clean", func([]byte) []byte { return nil }) }
 
+// powerless makes of a closed spool one that lost its power, and with it the note that
+// is never synced.
+func powerless(fsys *crashfs.FS) {
+	killed(fsys)
+	forgetNote(fsys)
+}
+
+func forgetNote(fsys *crashfs.FS) {
+	if slices.Contains(fsys.Names(), dir+"/spool.note") {
+		fsys.Edit(dir+"/spool.note", func([]byte) []byte { return nil })
+	}
+}
+
+// TestDamageAtTheEndAfterAKill: the note outlives the process, so that damage at the end
+// of the log is told from a torn tail, and counted, and no number is given again.
+func TestDamageAtTheEndAfterAKill(t *testing.T) {
+	for name, damage := range map[string]func(b []byte) []byte{
+		"a flipped bit":           func(b []byte) []byte { b[len(b)-2] ^= 1; return b },
+		"cut":                     func(b []byte) []byte { return b[:len(b)-2] },
+		"cut and a torn one more": func(b []byte) []byte { return append(b[:len(b)-2], "\xd7SRE garbage"...) },
+		"the file is gone":        func([]byte) []byte { return nil },
+		"the file is empty":       func([]byte) []byte { return []byte{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fsys, all := filled(t, 3)
+			killed(fsys)
+			fsys.Edit(segments(fsys)[0], damage)
+			lost := 1
+			if strings.HasPrefix(name, "the file") {
+				lost = 3
+			}
+			for range 2 { // the second start knows no less
+				got, unreadable := reread(t, fsys)
+				if unreadable != lost || len(got) > 0 && bodies(got) != bodies(all[:3-lost]) {
+					t.Fatalf("read %d events, %d unreadable; want %d and %d", len(got), unreadable, 3-lost, lost)
+				}
+				killed(fsys)
+			}
+			s := mustOpen(t, options(fsys))
+			defer mustClose(t, s)
+			if r, err := s.Append(spool.Entry{Body: []byte(event(9))}); err != nil || r.Sequence != 6 {
+				t.Errorf("the next event has the number %d, %v; want 6", r.Sequence, err)
+			}
+		})
+	}
+}
+
 // TestTornTails cuts the last record at every byte, zeroes it from every byte,
 // and puts garbage behind it.
 func TestTornTails(t *testing.T) {
@@ -106,7 +154,7 @@ func TestTornTails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for at := size - last; at <= size; at++ {
 				fsys, _ := filled(t, n)
-				killed(fsys)
+				powerless(fsys)
 				fsys.Edit(segments(fsys)[0], func(b []byte) []byte { return change(b, at) })
 				want := all[:n-1]
 				if at == size || name == "zeroed" && at == size {
@@ -158,7 +206,7 @@ func TestEveryFlippedBit(t *testing.T) {
 
 func TestDamagedNewestSegmentIsKeptAside(t *testing.T) {
 	fsys, _ := filled(t, 3)
-	killed(fsys)
+	powerless(fsys)
 	fsys.Edit(segments(fsys)[0], func(b []byte) []byte { b[len(b)-2] ^= 1; return b })
 	if got, _ := reread(t, fsys); len(got) != 2 {
 		t.Errorf("read %d events, want 2", len(got))
@@ -172,7 +220,7 @@ func TestDamagedNewestSegmentIsKeptAside(t *testing.T) {
 func TestDamagedNewestSegmentIsKeptOnAFullDisk(t *testing.T) {
 	for n := range 3 { // the damage is in the last record; with n = 0 it is the only one
 		fsys, all := filled(t, n+1)
-		killed(fsys)
+		powerless(fsys)
 		var damaged string
 		fsys.Edit(segments(fsys)[0], func(b []byte) []byte { b[len(b)-2] ^= 1; damaged = string(b); return b })
 		fsys.Resize(1)
@@ -398,7 +446,7 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 // or Elasticsearch would take the next event for one that it has.
 func TestAnIDIsNotGivenAgainWithItsSequence(t *testing.T) {
 	fsys, all := filled(t, 3)
-	killed(fsys)
+	powerless(fsys)
 	fsys.Edit(segments(fsys)[0], func(b []byte) []byte { b[len(b)-2] ^= 1; return b })
 	s := mustOpen(t, options(fsys))
 	defer mustClose(t, s)

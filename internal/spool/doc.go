@@ -21,7 +21,7 @@
 //	                               may hold, as the header says it too, and orders the
 //	                               files; among those with the same one NNNNNNNNNN
 //	                               does, which counts files
-//	DIR/spool.quiet                how far the log was when it was last quiet
+//	DIR/spool.note                 where the log ends, for after a crash
 //	DIR/cursors/NAME.cursor        how far the output NAME has come, and its account
 //	DIR/spool.outputs              the outputs that have a cursor
 //	DIR/aside/                     damaged segments and cut tails, for a person
@@ -80,7 +80,7 @@
 // below the next segment's first one were never acknowledged (their fsync
 // failed, and the segment was given up). Only the newest segment can have a torn
 // tail; it is cut when the spool is opened, and a copy is kept aside. Where
-// spool.clean says that the log went on, its end is damaged instead: the records
+// spool.clean or spool.note says that the log went on, its end is damaged instead: the records
 // are counted as unreadable, and the segment is kept aside. No segment is appended
 // to again after a restart.
 //
@@ -121,13 +121,15 @@
 // A slot of version 1 has 40 bytes: those to 31, four zero, and the checksum. It is
 // read as one whose account begins where it stands.
 //
-// # spool.quiet, 40 bytes, written in place and not synced: nothing depends on it
+// # spool.note, 56 bytes, written in place and never synced: it outlives the process
 //
-//	 0     8  magic "SRQUIET\n"
+//	 0     8  magic "SRNOTE\x00\n"
 //	 8     4  format version, 1
 //	12    16  spool id
-//	28     8  the process lived on for 10 s after accepting what is before this sequence
-//	36     4  checksum of bytes 0 to 35
+//	28     8  next sequence: everything before it was durable
+//	36     8  acceptance time of the record before it, Unix nanoseconds
+//	44     8  the process lived on for 10 s after accepting what is before this sequence
+//	52     4  checksum of bytes 0 to 51
 //
 // # spool.outputs: the outputs that have a cursor
 //

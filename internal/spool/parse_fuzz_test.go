@@ -110,15 +110,15 @@ func TestBodiesThatCollideAreNotOne(t *testing.T) {
 	}
 }
 
-func FuzzQuiet(f *testing.F) {
-	f.Add(encodeQuiet(spoolID{1, 2, 3}, 77))
-	f.Add([]byte(quietMagic))
+func FuzzNote(f *testing.F) {
+	f.Add(note{next: 77, accepted: 12, quiet: 5}.encode(spoolID{1, 2, 3}))
+	f.Add([]byte(noteMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		id, next, err := parseQuiet(b)
+		id, n, err := parseNote(b)
 		if err != nil {
 			return
 		}
-		if again := encodeQuiet(id, next); string(again) != string(b) {
+		if again := n.encode(id); string(again) != string(b) {
 			t.Errorf("%x was read and is written as %x", b, again)
 		}
 	})

@@ -45,7 +45,7 @@ func (s *Spool) recallRetries() {
 		}
 	}
 	if !s.clean {
-		markUnanswered(parts, now.wall, s.readQuiet())
+		markUnanswered(parts, now.wall, s.note.quiet)
 	}
 	before := time.Duration(math.MinInt64)
 	for _, events := range slices.Backward(parts) {

@@ -20,9 +20,10 @@ type ending struct {
 
 // recoverTail finds where the log ends, and cuts off the newest segment what
 // was never wholly written: a torn, zeroed or foreign tail. What it cuts is kept
-// aside, for it may have been damaged instead. Where the mark of a clean stop says
-// that it was, nothing is cut and no sequence is given again: the cursors find the
-// damage, count what is lost, and keep the segment aside.
+// aside, for it may have been damaged instead. Where the mark of a clean stop, or the
+// note of a process that was killed, says that it was, nothing is cut and no sequence
+// is given again: the cursors find the damage, count what is lost, and keep the segment
+// aside.
 func (s *Spool) recoverTail() error {
 	for _, c := range s.cursors {
 		s.next = max(s.next, c.file.at.next)
@@ -30,6 +31,7 @@ func (s *Spool) recoverTail() error {
 	}
 	passed := s.next
 	m := s.readMark()
+	s.note = s.readNote()
 	endings, err := s.readEndings(m)
 	if err != nil {
 		return err
@@ -47,13 +49,19 @@ func (s *Spool) recoverTail() error {
 		}
 	}
 	s.clean = m != nil
+	durable := s.note.next // so much was
+	s.next, s.accepted = max(s.next, durable), max(s.accepted, s.note.accepted)
 	if s.clean {
+		durable = max(durable, m.next)
 		s.next, s.accepted = max(s.next, m.next), max(s.accepted, m.accepted)
 	}
-	if s.clean && m.next > readable && len(endings) > 0 {
-		s.log.Error("the end of the log can't be read, though the spool was closed cleanly", "first", readable, "count", m.next-readable)
-	} else if err := s.cutEndings(endings, readable); err != nil {
-		return err
+	if durable > readable {
+		s.log.Error("the end of the log can't be read, though it was durable", "first", readable, "count", durable-readable)
+	}
+	if durable <= readable || len(endings) == 0 {
+		if err := s.cutEndings(endings, readable); err != nil {
+			return err
+		}
 	}
 	s.keepNumbers(readable)
 	return nil

@@ -304,14 +304,13 @@ func againstTheRule(t *testing.T, rt *rapid.T) {
 	})
 }
 
-// noted is the sequence in the note of the last lull, which a power cut may have left,
-// taken or torn; 0 if there is none that is whole.
+// noted is the sequence in the note of the last lull; 0 if there is none that is whole.
 func noted(fsys *crashfs.FS) uint64 {
-	b := contentOf(fsys, dir+"/spool.quiet")
-	if len(b) != 40 || crc32.Checksum(b[:36], crc32.MakeTable(crc32.Castagnoli)) != binary.LittleEndian.Uint32(b[36:]) {
+	b := contentOf(fsys, dir+"/spool.note")
+	if len(b) != 56 || crc32.Checksum(b[:52], crc32.MakeTable(crc32.Castagnoli)) != binary.LittleEndian.Uint32(b[52:]) {
 		return 0
 	}
-	return binary.LittleEndian.Uint64(b[28:])
+	return binary.LittleEndian.Uint64(b[44:])
 }
 
 // compare delivers something to both.

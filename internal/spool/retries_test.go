@@ -107,6 +107,7 @@ func (p *play) kill() {
 	p.fsys.CrashAt(1)
 	p.s.Close()
 	p.fsys.Crash()
+	forgetNote(p.fsys) // what was never synced may be gone
 }
 
 // die ends the process alone: what it has written stays, synced or not.

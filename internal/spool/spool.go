@@ -109,9 +109,11 @@ type Spool struct {
 	nextNumber  uint32    // of the next segment file
 	accepted    int64     // acceptance time of the newest record, Unix nanoseconds
 	committed   time.Time // when this process last made an event durable
-	noted       uint64    // the sequence of noteQuiet
-	segmentSize int64     // a segment is closed before it grows larger; fixed by Open
-	refusedSize int64     // of the record that there was no room for last, in bytes
+	note        note      // what is noted
+	noteFile    File      // nil until something is
+	noteFailed  bool
+	segmentSize int64 // a segment is closed before it grows larger; fixed by Open
+	refusedSize int64 // of the record that there was no room for last, in bytes
 
 	mu           sync.Mutex
 	segments     []*segment // in order; only the last can be open for writing
@@ -250,6 +252,9 @@ func (s *Spool) closeFiles() error {
 	}
 	if p := s.takeSpare(); p != nil {
 		errs = append(errs, p.remove(s.fs))
+	}
+	if s.noteFile != nil {
+		errs = append(errs, s.noteFile.Close())
 	}
 	return errors.Join(errs...)
 }
