@@ -18,9 +18,10 @@ acceptance: ## what takes long: three Kafka brokers, 50 rounds of kill -9
 	go test -count=1 -timeout 30m -run '^TestRealLeaderChange$$' ./outputs/kafka -kafka.brokers 3
 	go test -count=1 -timeout 60m -run 'Killed' ./cmd/siemrelay -ledger.rounds 50
 
-# Real peers, and rounds of kill -9, see the built binary, which is the same here.
-race: ## with the race detector (needs a C compiler), without real peers and rounds of kill -9
-	go test -race -timeout 25m -skip '^TestReal|Killed' ./...
+# Most tests of the command watch the built binary, which is the same here.
+race: ## with the race detector (needs a C compiler), without real peers and the built binary
+	go test -race -timeout 25m -skip '^TestReal|Killed|Hostile' $$(go list ./... | grep -v '/cmd/')
+	go test -race -timeout 10m -run 'Lanes|Feeds|Backlog|Memory|When|Desk' ./cmd/siemrelay
 
 mutants: ## break one rule at a time and expect a test to fail
 	go test -count=1 -timeout 20m -tags mutants ./internal/mutants
@@ -64,7 +65,7 @@ update-golden: ## write the expected files anew; read the difference before you 
 	go test ./internal/config -update
 
 ci: check build test race mutants
-	$(MAKE) fuzz FUZZTIME=5s
+	$(MAKE) fuzz FUZZTIME=3s
 
 clean:
 	rm -rf bin

