@@ -66,7 +66,7 @@ func New(o Options) *Server {
 	})
 	mux.Handle("GET "+MetricsPath, promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError, // what can be told is told
-		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelError),
+		ErrorLog:      slog.NewLogLogger(o.Logger.Handler(), slog.LevelError),
 	}))
 	s := &Server{log: o.Logger}
 	if o.Operations != nil {
