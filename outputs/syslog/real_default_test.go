@@ -1,7 +1,6 @@
 package syslog_test
 
 import (
-	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -30,7 +29,7 @@ func TestRealDefaultsFit(t *testing.T) {
 				unset := func(c *syslog.Config) { c.MaxMessageSize = 0 }
 				out := newOutput(t, r.url(transport), useCertificates(r.files, transport), r.framing(transport), unset)
 				before := len(r.lines())
-				if err := out.Send(context.Background(), []outputs.Message{cef, document}); err != nil {
+				if err := sendTo(out, []outputs.Message{cef, document}); err != nil {
 					t.Fatalf("%s: %v", transport, err)
 				}
 				limit := 8000

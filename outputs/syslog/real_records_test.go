@@ -1,7 +1,6 @@
 package syslog_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -55,7 +54,7 @@ func (r *realReceiver) exchange(t *testing.T, transport string, batch []outputs.
 	for rest := batch; len(rest) > 0; rest = rest[piece:] {
 		piece = min(piece, len(rest))
 		before := len(r.lines())
-		if err := out.Send(context.Background(), rest[:piece]); err != nil {
+		if err := sendTo(out, rest[:piece]); err != nil {
 			t.Fatal(err)
 		}
 		records := r.await(before, piece)

@@ -2,16 +2,19 @@ package syslog_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/siemrelay/siemrelay/internal/endtoend"
 	"github.com/siemrelay/siemrelay/internal/testenv/syslogd"
+	"github.com/siemrelay/siemrelay/outputs"
 	"github.com/siemrelay/siemrelay/outputs/syslog"
 )
 
@@ -234,4 +237,17 @@ func (r *realReceiver) must(err error) {
 	if err != nil {
 		r.tb.Fatal(err)
 	}
+}
+
+// sendTo sends a batch, and like a relay tries again where no connection was made:
+// rsyslog's gtls driver breaks a handshake off now and then.
+func sendTo(out outputs.Output, batch []outputs.Message) (err error) {
+	for range 20 {
+		err = out.Send(context.Background(), batch)
+		if err == nil || !strings.Contains(err.Error(), "connect to") {
+			return err
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+	return err
 }
