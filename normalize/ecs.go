@@ -105,6 +105,27 @@ func (w *object) ecsRecord(e *Event) {
 	w.close(vulnerability)
 }
 
+// record writes the threat or ticket itself, with its raw texts; the description only
+// if there is one.
+func (w *object) record(e *Event, description string) {
+	t := &e.facts.texts
+	record := w.open(e.Kind)
+	w.text("id", t[fieldID])
+	w.text("reference", t[fieldReference])
+	w.text("title", t[fieldTitle])
+	w.text("subject", t[fieldSubject])
+	w.text("description", description)
+	w.text("risk", t[fieldRisk])
+	w.text("priority", t[fieldPriority])
+	w.text("state", t[fieldState])
+	w.text("status", e.Status)
+	w.text("type", t[fieldType])
+	w.text("source", e.Source)
+	w.text("url", t[fieldURL])
+	w.time("created", e.facts.created)
+	w.close(record)
+}
+
 // ecsVendor writes the vendor's own fields, with their raw texts.
 func (w *object) ecsVendor(e *Event) {
 	t := &e.facts.texts
@@ -114,21 +135,7 @@ func (w *object) ecsVendor(e *Event) {
 	} else {
 		w.text("record_type", t[fieldRecordType])
 		w.text("trigger_action", t[fieldTrigger])
-		record := w.open(e.Kind)
-		w.text("id", t[fieldID])
-		w.text("reference", t[fieldReference])
-		w.text("title", t[fieldTitle])
-		w.text("subject", t[fieldSubject])
-		w.text("description", t[fieldDescription])
-		w.text("risk", t[fieldRisk])
-		w.text("priority", t[fieldPriority])
-		w.text("state", t[fieldState])
-		w.text("status", e.Status)
-		w.text("type", t[fieldType])
-		w.text("source", e.Source)
-		w.text("url", t[fieldURL])
-		w.time("created", e.facts.created)
-		w.close(record)
+		w.record(e, t[fieldDescription])
 		w.note(e)
 	}
 	if len(e.extra) > 0 {

@@ -6,6 +6,9 @@ import (
 	"unicode/utf8"
 )
 
+// TagPossibleRetry is the tag of an event that may be a repeat of an earlier delivery.
+const TagPossibleRetry = "defensecom_possible_retry"
+
 // Raw is one accepted webhook as it left the spool.
 type Raw struct {
 	// ID becomes event.id: 32 lower-case hex digits.
@@ -14,7 +17,7 @@ type Raw struct {
 	Sequence uint64
 	// Accepted is when the event was accepted.
 	Accepted time.Time
-	// Tags are added to the event's tags, "defensecom_possible_retry" for example.
+	// Tags are added to the event's tags, TagPossibleRetry for example.
 	Tags []string
 	// Body is the delivery's body, any bytes at all.
 	Body []byte

@@ -9,12 +9,9 @@ import (
 	"github.com/siemrelay/siemrelay/normalize"
 )
 
-// tagPossibleRetry marks an event that may be a repeat of an earlier delivery.
-const tagPossibleRetry = "defensecom_possible_retry"
-
 func tags(possibleRetry bool) []string {
 	if possibleRetry {
-		return []string{tagPossibleRetry}
+		return []string{normalize.TagPossibleRetry}
 	}
 	return nil
 }

@@ -11,9 +11,6 @@ import (
 	"github.com/siemrelay/siemrelay/normalize"
 )
 
-// tagPossibleRetry is the tag of an event that may be a retry of the sender.
-const tagPossibleRetry = "defensecom_possible_retry"
-
 // DeadLetters implements admin.Operations.
 func (d *Desk) DeadLetters(_ context.Context, q admin.LetterQuery) (admin.LetterPage, error) {
 	if err := q.CheckList(); err != nil {
@@ -87,7 +84,7 @@ func (d *Desk) preview(l deadletter.Letter) *admin.Preview {
 	}
 	raw := normalize.Raw{ID: l.EventID, Sequence: l.Sequence, Accepted: l.Accepted, Body: l.Body}
 	if l.PossibleRetry {
-		raw.Tags = []string{tagPossibleRetry}
+		raw.Tags = []string{normalize.TagPossibleRetry}
 	}
 	d.mu.Lock() // the event's, and the filter's
 	defer d.mu.Unlock()

@@ -93,7 +93,7 @@ func (b *batch) add(l *lane, e *normalize.Event, m outputs.Message) {
 	b.msgs = append(b.msgs, m)
 	b.entries = append(b.entries, entry{
 		lane: l, pass: l.pass, raw: b.raws[raw:len(b.raws):len(b.raws)],
-		retry: slices.Contains(l.raw.Tags, tagPossibleRetry),
+		retry: slices.Contains(l.raw.Tags, normalize.TagPossibleRetry),
 	})
 }
 

@@ -62,9 +62,6 @@ type Letters interface {
 // maxLetterError bounds Letter.Error, in bytes.
 const maxLetterError = 4 << 10
 
-// tagPossibleRetry is the tag of an event that may be a repeat of an earlier delivery.
-const tagPossibleRetry = "defensecom_possible_retry"
-
 // letter is a dead letter that is not stored yet.
 type letter struct {
 	Letter
@@ -91,7 +88,7 @@ func (r *Relay) unwritable(l *lane, why error) {
 	now := time.Now()
 	x := Letter{
 		Pass: l.pass, Sequence: l.raw.Sequence, EventID: strings.Clone(l.raw.ID), Accepted: l.raw.Accepted,
-		PossibleRetry: slices.Contains(l.raw.Tags, tagPossibleRetry),
+		PossibleRetry: slices.Contains(l.raw.Tags, normalize.TagPossibleRetry),
 		Overwrite:     l.Overwrite != nil && l.Overwrite(),
 		Reason:        Encode, Error: errorText(why), First: now, Refused: now, Body: slices.Clone(l.raw.Body),
 	}
