@@ -47,7 +47,7 @@ func newDesk(cfg *config.Config, s *stores, o deskOptions) (*operations.Desk, er
 	in := newInlet(s.spool, o.mapping, nil) // what a person accepts is no sign of life of a feed
 	options := operations.Options{
 		Version: version, Dir: absolute(cfg.Spool.Dir), MaxSize: int64(cfg.Spool.MaxSize),
-		Spool: s.spool, Letters: s.letters, Rejects: s.rejects,
+		Spool: s.spool, Letters: s.letters, Rejects: s.rejects, Ages: s.ages,
 		Mapping: o.mapping, Live: o.live, Log: o.log,
 		Append: func(body []byte) (operations.Receipt, error) {
 			r, err := in.Append(body)

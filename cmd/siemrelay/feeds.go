@@ -1,9 +1,6 @@
 package main
 
 import (
-	"sync"
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/siemrelay/siemrelay/internal/config"
@@ -31,25 +28,15 @@ func newFeeds(companies map[string]config.Company, registry prometheus.Registere
 // backlog shows since when each output has an event before it that it has not come
 // to. It is safe for scrapes at the same time.
 type backlog struct {
-	spool interface {
-		ledger.Spool
-		AcceptedAt(sequence uint64) (time.Time, error)
-	}
+	spool   ledger.Spool
 	letters ledger.Letters
+	ages    *ledger.Ages
 	oldest  *prometheus.Desc
-
-	mu    sync.Mutex
-	known map[string]acceptedAt // by output: to look it up reads a part of the log
-}
-
-type acceptedAt struct {
-	sequence uint64
-	at       time.Time
 }
 
 func newBacklog(s *stores) *backlog {
 	return &backlog{
-		spool: s.spool, letters: s.letters, known: map[string]acceptedAt{},
+		spool: s.spool, letters: s.letters, ages: s.ages,
 		oldest: prometheus.NewDesc("siemrelay_output_oldest_pending_timestamp_seconds",
 			"Unix time at which the oldest event that the output has not come to was accepted, 0 if there is none. Replays and dead letters that are sent again do not count.",
 			[]string{"output"}, nil),
@@ -62,33 +49,14 @@ func (b *backlog) Describe(ch chan<- *prometheus.Desc) { ch <- b.oldest }
 // Collect implements prometheus.Collector.
 func (b *backlog) Collect(ch chan<- prometheus.Metric) {
 	for _, e := range ledger.Entries(b.spool, b.letters) {
+		at, err := b.ages.OldestPending(e)
+		if err != nil {
+			continue // a disk that can't be read must not blind all other metrics
+		}
 		seconds := 0.0
-		if e.Pending > e.Replaying+e.Queued {
-			at, err := b.acceptedAt(e.Output, e.Next)
-			if err != nil {
-				continue // a disk that can't be read must not blind all other metrics
-			}
-			if !at.IsZero() {
-				seconds = float64(at.UnixMilli()) / 1000
-			}
+		if !at.IsZero() {
+			seconds = float64(at.UnixMilli()) / 1000
 		}
 		ch <- prometheus.MustNewConstMetric(b.oldest, prometheus.GaugeValue, seconds, e.Output)
 	}
-}
-
-func (b *backlog) acceptedAt(output string, sequence uint64) (time.Time, error) {
-	b.mu.Lock()
-	known := b.known[output]
-	b.mu.Unlock()
-	if known.sequence == sequence {
-		return known.at, nil
-	}
-	at, err := b.spool.AcceptedAt(sequence)
-	if err != nil || at.IsZero() {
-		return at, err
-	}
-	b.mu.Lock()
-	b.known[output] = acceptedAt{sequence, at}
-	b.mu.Unlock()
-	return at, nil
 }

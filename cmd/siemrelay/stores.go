@@ -10,6 +10,7 @@ import (
 
 	"github.com/siemrelay/siemrelay/internal/config"
 	"github.com/siemrelay/siemrelay/internal/deadletter"
+	"github.com/siemrelay/siemrelay/internal/ledger"
 	"github.com/siemrelay/siemrelay/internal/spool"
 )
 
@@ -24,6 +25,7 @@ type stores struct {
 	spool   *spool.Spool
 	letters *deadletter.Store
 	rejects *deadletter.Rejects // nil if its file can't be used, which costs no webhook
+	ages    *ledger.Ages
 }
 
 // storeOptions say who opens the stores.
@@ -58,6 +60,7 @@ func (s *stores) open(cfg *config.Config, o storeOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	s.ages = ledger.NewAges(s.spool)
 	s.letters, err = deadletter.Open(deadletter.Options{
 		Path:     filepath.Join(cfg.Spool.Dir, lettersFile),
 		MaxSize:  int64(cfg.DeadLetters.MaxSize),

@@ -33,6 +33,8 @@ type Options struct {
 	Letters *deadletter.Store
 	// Rejects is nil where its file can't be used.
 	Rejects *deadletter.Rejects
+	// Ages may be shared with others who look at the same spool; nil: the desk's own.
+	Ages *ledger.Ages
 
 	// Outputs are the configured ones, in the order of the configuration.
 	Outputs []Output
@@ -93,9 +95,8 @@ type Desk struct {
 	// accepting is held while rejected bodies are taken in: each only once.
 	accepting sync.Mutex
 
-	mu     sync.Mutex // guards what follows
-	event  normalize.Event
-	oldest map[string]oldest // by output
+	mu    sync.Mutex // guards what follows
+	event normalize.Event
 }
 
 var _ admin.Operations = (*Desk)(nil)
@@ -108,7 +109,10 @@ func New(o Options) *Desk {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Desk{o: o, oldest: map[string]oldest{}}
+	if o.Ages == nil {
+		o.Ages = ledger.NewAges(o.Spool)
+	}
+	return &Desk{o: o}
 }
 
 // output returns the configured output of that name.

@@ -95,36 +95,16 @@ func books(e ledger.Entry) admin.Ledger {
 	}
 }
 
-// oldest remembers when an event was accepted: to look it up reads a part of the
-// log.
-type oldest struct {
-	sequence uint64
-	accepted time.Time
-}
-
 // withOldest completes s by the age of the oldest event that the output has not
 // come to.
 func (d *Desk) withOldest(s admin.OutputStatus, e ledger.Entry, now time.Time) admin.OutputStatus {
-	if e.Pending <= e.Replaying+e.Queued {
-		return s
+	at, err := d.o.Ages.OldestPending(e)
+	if err != nil {
+		d.o.Log.Warn("could not look up the oldest pending event", "output", s.Name, "sequence", e.Next, "error", err)
 	}
-	d.mu.Lock()
-	known := d.oldest[s.Name]
-	d.mu.Unlock()
-	if known.sequence != e.Next {
-		at, err := d.o.Spool.AcceptedAt(e.Next)
-		if err != nil {
-			d.o.Log.Warn("could not look up the oldest pending event", "output", s.Name, "sequence", e.Next, "error", err)
-			return s
-		}
-		known = oldest{e.Next, at}
-		d.mu.Lock()
-		d.oldest[s.Name] = known
-		d.mu.Unlock()
-	}
-	if !known.accepted.IsZero() {
-		s.OldestPending = known.accepted
-		s.LagSeconds = max(now.Sub(known.accepted), 0).Seconds()
+	if !at.IsZero() {
+		s.OldestPending = at
+		s.LagSeconds = max(now.Sub(at), 0).Seconds()
 	}
 	return s
 }
