@@ -21,6 +21,11 @@ type Certificate struct{ Cert, Key []byte }
 
 // NewCertificate makes a certificate that is good for a day.
 func NewCertificate() (Certificate, error) {
+	return NewCertificateUntil(time.Now().Add(24 * time.Hour))
+}
+
+// NewCertificateUntil makes a certificate whose time ends at end.
+func NewCertificateUntil(end time.Time) (Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return Certificate{}, fmt.Errorf("make key: %w", err)
@@ -32,8 +37,8 @@ func NewCertificate() (Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: "relay.example.com"},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(24 * time.Hour),
+		NotBefore:    end.Add(-25 * time.Hour),
+		NotAfter:     end,
 		DNSNames:     []string{"relay.example.com"},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
 		IsCA:         true, BasicConstraintsValid: true,

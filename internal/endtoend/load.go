@@ -35,6 +35,7 @@ type LoadOptions struct {
 	// of three once more, as if the answer had been lost. Each has the trigger create.
 	Retries bool
 	Mark    func(number int) string // is added to the text of a record's webhook; nil: nothing
+	Pause   time.Duration           // of each connection between two webhooks
 }
 
 // Load is senders that post webhooks as fast as they are answered, each waiting
@@ -124,6 +125,7 @@ func (l *Load) send(c *Client, connection int) {
 		}
 		l.count(d)
 		sent = append(sent, d)
+		l.pause()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -167,6 +169,16 @@ func (l *Load) count(d Delivery) {
 	case d.Err == nil:
 		l.refused.Add(1)
 		time.Sleep(time.Millisecond) // who is refused does not try again at once
+	}
+}
+
+func (l *Load) pause() {
+	if l.o.Pause == 0 {
+		return
+	}
+	select {
+	case <-time.After(l.o.Pause):
+	case <-l.stop:
 	}
 }
 

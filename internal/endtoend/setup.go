@@ -19,14 +19,18 @@ type Setup struct {
 	RetryWindow string   // empty: 60m
 	Outputs     []Output
 	Logins      int    // how many logins of the same user name there are; 0: one
+	Receiver    string // YAML in the receiver's block, each line indented by two spaces
 	More        string // YAML at the end of the configuration
 }
 
-// Output is one file output.
+// Output is one output: a file, or one of another type whose receiver writes what it
+// gets to a file.
 type Output struct {
 	Format    string // ecs or cef
 	Name      string // empty: the format
-	Path      string // empty: a file of the rig
+	Path      string // the file; empty: one of the rig
+	Type      string // empty: file
+	Settings  string // YAML, the block of the type on one line; empty: the file at Path
 	MaxEvents int    // in a batch; 0: 1000
 	When      string // its filter; empty: none
 	Start     string // where it begins; empty: now
@@ -60,6 +64,7 @@ func (r *Rig) yaml() string {
 	} else {
 		fmt.Fprintf(&b, "  tls: {cert_file: %q, key_file: %q}\n", cert, key)
 	}
+	b.WriteString(r.Receiver)
 	b.WriteString("  basic_auth:\n")
 	for i, l := range r.Logins {
 		fmt.Fprintf(&b, "    - {username: %s, password_file: %q}\n", l.Username, r.PasswordFile(i))
@@ -68,9 +73,9 @@ func (r *Rig) yaml() string {
 		r.SpoolDir, or(r.MaxSize, "4GiB"), or(r.Retention, "168h"), or(r.RetryWindow, "60m"))
 	b.WriteString("admin: {listen: 127.0.0.1:0}\nlog: {format: json}\noutputs:\n")
 	for _, o := range r.Outputs {
-		fmt.Fprintf(&b, "  - name: %s\n    type: file\n    format: %s\n    when: %q\n    start: %s\n", o.Name, o.Format, o.When, or(o.Start, "now"))
+		fmt.Fprintf(&b, "  - name: %s\n    type: %s\n    format: %s\n    when: %q\n    start: %s\n", o.Name, or(o.Type, "file"), o.Format, o.When, or(o.Start, "now"))
 		fmt.Fprintf(&b, "    batch: {max_events: %d, max_wait: 2ms}\n    retry: {min: 10ms, max: 250ms}\n", o.maxEvents())
-		fmt.Fprintf(&b, "    file: {path: %q, max_size: 0}\n", o.Path)
+		fmt.Fprintf(&b, "    %s: %s\n", or(o.Type, "file"), or(o.Settings, fmt.Sprintf("{path: %q, max_size: 0}", o.Path)))
 	}
 	b.WriteString(r.More)
 	return b.String()
