@@ -2,7 +2,6 @@ package config
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"io/fs"
 	"regexp"
 	"slices"
@@ -105,20 +104,25 @@ func (r *Receiver) checkAuth(s *scope) {
 	}
 }
 
-// maxLogin is the most that the receiver takes of a user name and a password.
+// maxLogin is the most that a listener takes of a user name and a password.
 const maxLogin = 1023
 
-func (b *BasicAuth) check(s *scope) {
-	if strings.Contains(b.Username, ":") {
+func (b *BasicAuth) check(s *scope) { checkLogin(s, b.Username, b.Password) }
+
+func checkLogin(s *scope, username string, password Secret) {
+	if strings.Contains(username, ":") {
 		s.report("username", "has a colon, which ends the user name in basic authentication; give one without")
 	}
-	if len(b.Username)+len(b.Password.Value()) > maxLogin {
+	if len(username)+len(password.Value()) > maxLogin {
 		s.report("password", "is too long; user name and password may have %d bytes together", maxLogin)
 	}
 }
 
-// check reads the pair once, so that a wrong file is found before the start.
-func (t *TLS) check(s *scope) {
+func (t *TLS) check(s *scope) { t.checkPair(s, "the sender") }
+
+// checkPair reads the pair once, so that a wrong file is found before the start.
+// The peer is who looks at the certificate.
+func (t *TLS) checkPair(s *scope, peer string) {
 	switch {
 	case *t == TLS{}:
 		return
@@ -140,7 +144,9 @@ func (t *TLS) check(s *scope) {
 		s.report("cert_file", "and key_file are not a pair: %s; give a certificate and its own private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
 		return
 	}
-	t.warnExpired(s, pair.Leaf)
+	if now := s.decoder.options.Now(); now.After(pair.Leaf.NotAfter) {
+		s.warn("cert_file", "is a certificate that ended on %s; %s will refuse it", pair.Leaf.NotAfter.UTC().Format("2006-01-02"), peer)
+	}
 }
 
 // readPEM returns nil when there is no such file to read.
@@ -154,20 +160,4 @@ func (s *scope) readPEM(key, path string) ([]byte, fs.FileInfo) {
 		return nil, nil
 	}
 	return text, info
-}
-
-func (t *TLS) warnExpired(s *scope, leaf *x509.Certificate) {
-	if now := s.decoder.options.Now(); now.After(leaf.NotAfter) {
-		s.warn("cert_file", "is a certificate that ended on %s; the sender will refuse it", leaf.NotAfter.UTC().Format("2006-01-02"))
-	}
-}
-
-func (a *Admin) check(s *scope) {
-	host, _, ok := splitAddress(a.Listen)
-	switch {
-	case !ok:
-		s.report("listen", "is not an address with a port; write one such as 127.0.0.1:9464")
-	case !isLoopback(host):
-		s.report("listen", "is not a loopback address; this version has no login for the admin listener, so give 127.0.0.1, [::1] or localhost with a port")
-	}
 }

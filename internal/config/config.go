@@ -98,10 +98,31 @@ type MappingFile struct {
 	Data []byte
 }
 
-// Admin is the listener for health checks and metrics.
+// Admin is the listener for the console, health checks and metrics.
 type Admin struct {
-	// Listen is host:port, with a loopback host in this version.
-	Listen string `yaml:"listen" doc:"Address and port of health checks and metrics. It has no login, so it must be a loopback address: 127.0.0.1, ::1 or localhost."`
+	// Listen is host:port; without TLS and Users it is a loopback host.
+	Listen string `yaml:"listen" doc:"Address and port of the console, health checks and metrics. Beyond a loopback address (127.0.0.1, ::1 or localhost) both tls and users are needed."`
+	// TLS is empty for plain HTTP.
+	TLS AdminTLS `yaml:"tls"`
+	// Users are none where whoever reaches the loopback address may do everything.
+	Users []AdminUser `yaml:"users" doc:"Who may log in to the console. Without users whoever is on this machine sees and changes everything there; with them, metrics and the status need a login too."`
+	// Hosts are names or addresses in lower case; with them there are Users.
+	Hosts []string `yaml:"hosts" doc:"Further names or addresses by which the console is reached, that of a proxy in front of it for example; a request for any other is refused. Loopback names, the address that a connection came in on, the host of listen and the names in the certificate of tls are always allowed. With hosts, users are needed."`
+}
+
+// AdminTLS is the certificate of the admin listener.
+type AdminTLS struct {
+	CertFile string `yaml:"cert_file" doc:"PEM file with the console's certificate, followed by its intermediate certificates. Needed beyond a loopback address. It may be that of receiver.tls. Read again when it changes."`
+	KeyFile  string `yaml:"key_file" doc:"PEM file with the certificate's private key. Read again when it changes."`
+}
+
+// AdminUser is somebody who may log in to the console.
+type AdminUser struct {
+	// Username holds no colon (RFC 7617 section 2).
+	Username string `yaml:"username" hide:"true" required:"a name for the login" doc:"The user name; it can't hold a colon, and each is given once."`
+	Password Secret `yaml:"password" required:"a password for the login" doc:"The password. When it changes, whoever is logged in with the old one has to log in again."`
+	// Role is viewer or operator.
+	Role string `yaml:"role" oneof:"viewer,operator" doc:"viewer sees everything and changes nothing; operator also replays, drops, accepts and sends test events."`
 }
 
 // Output is one destination. Settings is what OutputType.Settings gave, filled
@@ -175,6 +196,9 @@ func (o *Output) SetDefaults() {
 	o.Start = "now"
 	o.EventOriginal = true
 }
+
+// SetDefaults gives a user the role that can do no harm.
+func (u *AdminUser) SetDefaults() { u.Role = "viewer" }
 
 // DefaultOutput returns an output of the type with every default, for a
 // configuration that is made without a file.

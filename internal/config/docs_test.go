@@ -57,11 +57,13 @@ func shipped(m *machine) config.Options {
 func exampleMachine(t *testing.T) *machine {
 	t.Helper()
 	m := newMachine(t)
-	m.env = map[string]string{"OLD_WEBHOOK_PASSWORD": canary, "CLOUD_API_KEY": canary, "OPENSEARCH_PASSWORD": canary, "KAFKA_PASSWORD": canary}
+	m.env = map[string]string{"OLD_WEBHOOK_PASSWORD": canary, "CLOUD_API_KEY": canary, "OPENSEARCH_PASSWORD": canary, "KAFKA_PASSWORD": canary, "WALLBOARD_PASSWORD": canary + canary}
 	for _, dir := range []string{"etc/siemrelay", "run/secrets"} {
 		m.files[dir+"/tls.crt"], m.files[dir+"/tls.key"] = m.files["tls.crt"], m.files["tls.key"]
 		m.write(dir+"/webhook-password", canary+"\n")
 		m.write(dir+"/webhook-username", "defense\n")
+		m.write(dir+"/ada-password", canary+canary+"\n")
+		m.write(dir+"/analysts-password", canary+canary+"\n")
 		m.write(dir+"/es-key", canary+"\n")
 		m.write(dir+"/kafka-password", canary+"\n")
 		m.write(dir+"/mapping.yaml", read(t, examples+"mappings/mapping.yaml"))
@@ -120,6 +122,7 @@ func TestFullExampleIsFull(t *testing.T) {
 	first := got.Outputs[0]
 	got.Receiver.TLS, got.Receiver.BasicAuth, got.Receiver.Allow, got.Outputs = config.TLS{}, nil, nil, nil
 	got.Mappings, got.MappingFiles, got.Companies = nil, nil, nil
+	got.Admin.TLS, got.Admin.Users, got.Admin.Hosts = config.AdminTLS{}, nil, nil
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("not the defaults: -default +example:\n%s", diff)
 	}

@@ -58,6 +58,7 @@ func TestDefaults(t *testing.T) {
 func TestLoadEveryKey(t *testing.T) {
 	m := newMachine(t)
 	m.write("/mapping.yaml", "risks: {}")
+	m.write("/long", canary+" and more\n")
 	got := mustLoad(t, m, `
 receiver:
   listen: "[::1]:1"
@@ -76,7 +77,13 @@ spool: {dir: ./data, max_size: 7GB, min_free: 0, retention: 1d12h, retry_window:
 dead_letters: {max_size: 1MiB}
 mappings: [/mapping.yaml]
 companies: {123: {name: Acme, namespace: acme}}
-admin: {listen: "localhost:8"}
+admin:
+  listen: 192.0.2.1:8
+  tls: {cert_file: /tls.crt, key_file: /tls.key}
+  users:
+    - {username: ada, password: `+canary+canary+`, role: operator}
+    - {username: bob, password_file: /long}
+  hosts: [Siem.Example.COM]
 link_hosts: [My.Example.COM]
 outputs:
   - name: one
@@ -97,6 +104,12 @@ log: {level: debug, format: json}
 		}
 		got.Receiver.BasicAuth[i].Password = config.Secret{}
 	}
+	for i, want := range []string{canary + canary, canary + " and more"} {
+		if value := got.Admin.Users[i].Password.Value(); value != want {
+			t.Errorf("password of user %d is %q", i, value)
+		}
+		got.Admin.Users[i].Password = config.Secret{}
+	}
 	batch := config.Batch{MaxEvents: 1000, MaxBytes: 5 * config.MiB, MaxWait: 500 * time.Millisecond}
 	want := &config.Config{
 		Receiver: config.Receiver{
@@ -109,9 +122,13 @@ log: {level: debug, format: json}
 			MaxBody: 2 << 20, MaxConnections: 3,
 			ReadTimeout: 4 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: 6 * time.Minute,
 		},
-		Spool:        config.Spool{Dir: "./data", MaxSize: 7e9, MinFree: 0, Retention: 36 * time.Hour, RetryEntries: 1},
-		DeadLetters:  config.DeadLetters{MaxSize: 1 << 20},
-		Admin:        config.Admin{Listen: "localhost:8"},
+		Spool:       config.Spool{Dir: "./data", MaxSize: 7e9, MinFree: 0, Retention: 36 * time.Hour, RetryEntries: 1},
+		DeadLetters: config.DeadLetters{MaxSize: 1 << 20},
+		Admin: config.Admin{
+			Listen: "192.0.2.1:8", TLS: config.AdminTLS{CertFile: "/tls.crt", KeyFile: "/tls.key"},
+			Users: []config.AdminUser{{Username: "ada", Role: "operator"}, {Username: "bob", Role: "viewer"}},
+			Hosts: []string{"siem.example.com"},
+		},
 		Mappings:     []string{"/mapping.yaml"},
 		MappingFiles: []config.MappingFile{{Name: "/mapping.yaml", Data: []byte("risks: {}")}},
 		Companies:    map[string]config.Company{"123": {Name: "Acme", Namespace: "acme"}},
@@ -254,6 +271,7 @@ func TestTooManyValues(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	m := newMachine(t)
+	m.write("/long", canary+" and more\n")
 	open := func(path string) { m.files[strings.TrimPrefix(path, "/")].Mode = 0o644 }
 	open("/crlf")
 	open("/old.key")
@@ -268,6 +286,10 @@ func TestWarnings(t *testing.T) {
 		{"plain HTTP elsewhere", withLogin("password_file: /secret"), []string{"receiver.insecure_http: true lets passwords"}},
 		{"secret file", strings.Replace(secure, "/secret", "/crlf", 1) + oneOutput, []string{`receiver.basic_auth[0].password_file: "/crlf" can be read`}},
 		{"certificate and key", old, []string{`receiver.tls.cert_file: "/old.crt" is a certificate that ended on 2026-02-28`, `receiver.tls.key_file: "/old.key" can be read`}},
+		{"a password that can be guessed", secure + oneOutput + "admin: {users: [{username: ada, password_file: /secret}, {username: bob, password_file: /long}]}\n",
+			[]string{"admin.users[0].password_file: has fewer than 12 characters"}},
+		{"the console's certificate", secure + oneOutput + "admin: {tls: {cert_file: /old.crt, key_file: /old.key}}\n",
+			[]string{`admin.tls.cert_file: "/old.crt" is a certificate that ended on 2026-02-28; browsers`, `admin.tls.key_file: "/old.key" can be read`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := mustLoad(t, m, c.text).Warnings
@@ -355,6 +377,10 @@ func TestAccepted(t *testing.T) {
 		minimal + "admin: {listen: '[::1]:1'}\n",
 		minimal + "admin: {listen: 'LOCALHOST:1'}\n",
 		minimal + "admin: {listen: 127.0.0.53:1}\n",
+		minimal + "admin: {users: [{username: a, password: p}]}\n",
+		minimal + "admin: {tls: {cert_file: /tls.crt, key_file: /tls.key}}\n",
+		minimal + "admin: {listen: '127.0.0.1:1', hosts: [], users: []}\n",
+		minimal + "admin: {listen: ':1', tls: {cert_file: /tls.crt, key_file: /tls.key}, users: [{username: a, password: p}]}\n",
 		minimal + "link_hosts: [a, xn--bcher-kva.example, " + strings.Repeat("a", 63) + ".b]\n",
 		openReceiver + "outputs: [{name: 0a.b_c-d" + strings.Repeat("e", 55) + ", type: file, file: {path: -}}]\n",
 		openReceiver + "outputs: [{name: a, type: file, file: {path: -}, retry: {min: 1s, max: 1s}}]\n",
