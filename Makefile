@@ -6,7 +6,7 @@ FUZZTIME ?= 15s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BENCHSTAT := golang.org/x/perf/cmd/benchstat@latest
 
-.PHONY: build test acceptance race mutants fuzz bench bench-base lint licences sbom reproducible check update-golden ci clean
+.PHONY: build test acceptance race mutants fuzz bench bench-base lint licences sbom reproducible alerts check update-golden ci clean
 
 build: ## bin/siemrelay, static
 	VERSION=$(VERSION) deploy/build.sh bin/siemrelay
@@ -53,6 +53,9 @@ sbom: build ## bin/siemrelay.cdx.json, the software bill of materials (CycloneDX
 reproducible: ## build what is committed twice, in two folders, and compare
 	VERSION=$(VERSION) deploy/reproducible.sh
 
+alerts: ## check the alarms with promtool, of the PATH or of Debian
+	deploy/alerts.sh
+
 check: lint ## what a change must pass besides the tests
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
 	go vet ./...
@@ -64,7 +67,7 @@ update-golden: ## write the expected files anew; read the difference before you 
 	go test ./normalize ./cmd/siemrelay -update
 	go test ./internal/config -update
 
-ci: check build test race mutants
+ci: check alerts build test race mutants
 	$(MAKE) fuzz FUZZTIME=3s
 
 clean:

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -87,6 +88,7 @@ func (p *process) newReceiver(cfg *config.Config, store receiver.Store, registry
 		if err != nil {
 			return nil, err
 		}
+		p.ready.certificate = validity(o.Certificate.Validity, time.Now)
 	}
 	return receiver.New(o)
 }

@@ -40,6 +40,7 @@ type process struct {
 	*stores   // nil until they are open
 	outputs   []outputs.Output
 	relays    map[string]*relay.Relay // by output
+	ready     *readiness
 	receiver  *receiver.Server
 	admin     *admin.Server
 
@@ -73,14 +74,15 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 	if p.stores, err = openStores(cfg, storeOptions{log: p.log, registry: registry}); err != nil {
 		return err
 	}
-	registry.MustRegister(ledger.NewCollector(p.spool, p.letters), newBacklog(p.stores))
+	p.ready = &readiness{writable: p.spool.Writable, needed: p.spool.Needed, most: int64(cfg.Spool.MaxSize)}
+	registry.MustRegister(ledger.NewCollector(p.spool, p.letters), newBacklog(p.stores), p.ready.collector())
 	if err := p.startRelays(cfg, relayOptions{mapping: mapping, registry: registry, stdout: stdout}); err != nil {
 		return err
 	}
 	desk, err := newDesk(cfg, p.stores, deskOptions{
 		mapping: mapping, log: p.log, relays: p.relays,
 		live: &operations.Live{
-			Started: time.Now(), Ready: p.spool.Writable,
+			Started: time.Now(), Ready: p.ready.refusal, Warnings: p.ready.warnings,
 			Receiver: func() admin.ReceiverStats { return received(registry) },
 		},
 	})
@@ -88,7 +90,7 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 		return err
 	}
 	p.admin = admin.New(admin.Options{
-		Ready: p.spool.Writable, Gatherer: registry, Logger: p.log, Operations: desk, AccessDir: cfg.Spool.Dir,
+		Ready: p.ready.check, Gatherer: registry, Logger: p.log, Operations: desk, AccessDir: cfg.Spool.Dir,
 	})
 	return p.listen(cfg, newInlet(p.spool, mapping, newFeeds(cfg.Companies, registry)), registry)
 }
@@ -111,6 +113,7 @@ func (p *process) listen(cfg *config.Config, store receiver.Store, registry prom
 		return fmt.Errorf("open receiver.listen: %w", err)
 	}
 	p.receiverAddr = listener.Addr().String()
+	p.ready.open.Store(true)
 	p.serve(func() error { return p.receiver.Serve(listener) })
 	return nil
 }
@@ -143,6 +146,9 @@ func (p *process) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	var errs []error
+	if p.ready != nil {
+		p.ready.open.Store(false)
+	}
 	if p.receiver != nil {
 		errs = append(errs, named("stop the receiver", p.receiver.Shutdown(ctx)))
 	}

@@ -59,6 +59,13 @@ func TestCertificateReplaced(t *testing.T) {
 			}
 			return strings.Contains(p.Log(), broken.told)
 		})
+		want := "siemrelay_receiver_certificate_refused 1\n"
+		if broken.what == "is mended" {
+			want = "siemrelay_receiver_certificate_refused 0\n"
+		}
+		if _, text := r.Admin("/metrics"); !strings.Contains(text, want) {
+			t.Errorf("when the certificate %s, there is no %s", broken.what, want)
+		}
 	}
 	mustPost(t, old, "still connected at the end")
 	r.Stop(p)

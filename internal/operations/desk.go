@@ -55,6 +55,9 @@ type Live struct {
 	Started time.Time
 	// Ready returns nil while new webhooks would be accepted, else why not.
 	Ready func() error
+	// Warnings are what stops webhooks soon, or before they are here; nil: nobody
+	// looks.
+	Warnings func() []string
 	// Receiver counts webhooks; nil: nobody does.
 	Receiver func() admin.ReceiverStats
 }

@@ -116,6 +116,11 @@ func (d *Desk) problems(s admin.Status, now time.Time) []string {
 	if s.Running && !s.Ready {
 		add("New webhooks get 503: %s.", s.NotReady)
 	}
+	if s.Running && d.o.Live.Warnings != nil {
+		for _, w := range d.o.Live.Warnings() {
+			add("/-/ready is 503: %s.", w)
+		}
+	}
 	if p := percent(s.Spool.DeadLetterBytes, s.Spool.DeadLetterMax); p >= almostAll {
 		add("Dead letters take %d%% of dead_letters.max_size; when it is reached, an output with one more pauses. Replay or drop some, or give them more room.", p)
 	}

@@ -76,12 +76,35 @@ func LoadCertificate(o CertificateOptions) (*Certificate, error) {
 	if o.Registry == nil {
 		return c, nil
 	}
-	expiry := prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("certificate_expiry_timestamp_seconds",
-		"Unix time at which the TLS certificate in use expires.")), func() float64 { return float64(c.NotAfter().Unix()) })
-	if err := o.Registry.Register(expiry); err != nil {
-		return nil, fmt.Errorf("register certificate metrics: %w", err)
+	for _, g := range []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("certificate_expiry_timestamp_seconds",
+			"Unix time at which the TLS certificate in use expires.")), func() float64 { return float64(c.NotAfter().Unix()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("certificate_refused",
+			"1 while the certificate's files hold what can't be used and the last good pair is served, else 0.")), c.refused),
+	} {
+		if err := o.Registry.Register(g); err != nil {
+			return nil, fmt.Errorf("register certificate metrics: %w", err)
+		}
 	}
 	return c, nil
+}
+
+// refused returns 1 if the last look at the files found what can't be used.
+func (c *Certificate) refused() float64 {
+	c.refresh()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.problem != "" {
+		return 1
+	}
+	return 0
+}
+
+// Validity returns the time in which the certificate in use is valid.
+func (c *Certificate) Validity() (from, to time.Time) {
+	c.refresh()
+	leaf := c.current.Load().Leaf
+	return leaf.NotBefore, leaf.NotAfter
 }
 
 // NotAfter returns the end of the validity of the certificate in use.

@@ -76,6 +76,9 @@ func newMetrics(s *Spool) *metrics {
 			defer s.mu.Unlock()
 			return float64(s.usedLocked())
 		}),
+		gauge("siemrelay_spool_needed_bytes", "Size of the segment files that an output still needs something of.", func() float64 {
+			return float64(s.Needed())
+		}),
 		gauge("siemrelay_spool_retry_entries", "Events that are remembered to know the sender's retries of them.", func() float64 {
 			s.mu.Lock()
 			defer s.mu.Unlock()

@@ -57,10 +57,22 @@ func (s *Spool) usedLocked() int64 {
 	return used
 }
 
+// Needed returns the bytes of the segments that a cursor still needs something of:
+// what max_size can't make room from.
+func (s *Spool) Needed() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.usedLocked() - s.releasableSizeLocked()
+}
+
 // releasable returns the bytes that could be let go of at once.
 func (s *Spool) releasable() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.releasableSizeLocked()
+}
+
+func (s *Spool) releasableSizeLocked() int64 {
 	var size int64
 	for _, g := range s.segments[:s.deliveredLocked()] {
 		size += g.size
