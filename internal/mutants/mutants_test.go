@@ -189,10 +189,10 @@ var mutants = []mutant{
 	},
 	{
 		name:   "plain comparison of credentials",
-		file:   "internal/receiver/credentials.go",
-		old:    "same := subtle.ConstantTimeCompare(sum[:], want[:])\n\t\tif usable {\n",
-		broken: "same := subtle.ConstantTimeCompare(sum[:], want[:])\n\t\tif usable && string(given) == l.Username+\":\"+l.Password() {\n\t\t\treturn true\n\t\t}\n\t\tif false {\n",
-		pkg:    "./internal/receiver", run: "EveryLogin|HashesAre",
+		file:   "internal/login/login.go",
+		old:    "same := subtle.ConstantTimeCompare(m.hash[:], want[:])\n\t\tif usable {\n",
+		broken: "same := subtle.ConstantTimeCompare(m.hash[:], want[:])\n\t\tif usable && string(given) == l.Username+\":\"+l.Password() {\n\t\t\treturn m, true\n\t\t}\n\t\tif false {\n",
+		pkg:    "./internal/login", run: "EveryLogin|HashesAre",
 	},
 	{
 		name:   "a body's memory is used again while the store has it",

@@ -74,7 +74,7 @@ func (s *Server) admit(raw net.Conn) {
 	c := s.newConn(raw)
 	if !s.allowed(c.address) {
 		s.metrics.refusedAddress.Inc()
-		if s.foreignAddress.allow(c.address) {
+		if s.foreignAddress.Allow(c.address) {
 			s.logger.Warn("connection from an address outside allow", "address", c.address)
 		}
 		raw.Close()
@@ -166,7 +166,7 @@ func (s *Server) handshake(c *conn) bool {
 	}
 	if !errors.Is(err, io.EOF) && !s.isStopping() { // EOF: a port scan, or a load balancer's look
 		s.metrics.handshakeErrors.Inc()
-		if s.badHandshakes.allow(c.address) {
+		if s.badHandshakes.Allow(c.address) {
 			s.logger.Info("TLS handshake failed", "address", c.address, "error", err)
 		}
 	}

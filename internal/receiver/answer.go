@@ -51,7 +51,7 @@ const (
 const retryAfter = "30"
 
 // retryLogin is the wait, in seconds, after which a failed login gets a 401
-// again: the length of loginWindow.
+// again: the length of login.Window.
 const retryLogin = "60"
 
 // answer is everything about an outcome but the stored event's receipt.

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -261,32 +260,6 @@ func (r *repeated) Read(p []byte) (int, error) {
 		r.at = (r.at + 1) % len(r.text)
 	}
 	return len(p), nil
-}
-
-func TestSamplerIsBounded(t *testing.T) {
-	now := time.Unix(1e9, 0)
-	s := &sampler{now: func() time.Time { return now }}
-	allowed := func(a string) bool { return s.allow(netip.MustParseAddr(a)) }
-	if !allowed("192.0.2.1") || allowed("192.0.2.1") || !allowed("192.0.2.2") {
-		t.Error("IPv4: one each")
-	}
-	if !allowed("2001:db8::1") || allowed("2001:db8::2") || !allowed("2001:db8:0:1::1") {
-		t.Error("IPv6: one for each /64")
-	}
-	for i := range 5 * mostSampled {
-		s.allow(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
-	}
-	if len(s.seen) > mostSampled {
-		t.Errorf("%d addresses are remembered", len(s.seen))
-	}
-	now = now.Add(sampleWindow)
-	if !allowed("192.0.2.1") || len(s.seen) != 1 {
-		t.Error("a new minute does not begin anew")
-	}
-	now = now.Add(-time.Hour) // the wall clock is set back
-	if !allowed("192.0.2.1") {
-		t.Error("a clock set back stops the log")
-	}
 }
 
 func TestOutageSaysWhatFailed(t *testing.T) {

@@ -2,11 +2,8 @@ package receiver
 
 import (
 	"log/slog"
-	"net/netip"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -19,12 +16,12 @@ func (s *Server) loginFailed(ctx *fasthttp.RequestCtx) outcome {
 	if !ok {
 		return unauthorized
 	}
-	if s.failureLog.allow(c.address) {
+	if s.failureLog.Allow(c.address) {
 		s.logger.Warn("login failed; more from this address within a minute are counted, not logged", "address", c.address)
 	}
-	over, first := s.failedLogins.add(c.address)
+	over, first := s.failedLogins.Add(c.address)
 	if first {
-		s.logger.Warn("too many failed logins, answering 429 to more of them for the rest of the minute", "address", c.address, "failures", s.failedLogins.most)
+		s.logger.Warn("too many failed logins, answering 429 to more of them for the rest of the minute", "address", c.address, "failures", s.failedLogins.Most())
 	}
 	if over {
 		return tooManyLogins
@@ -82,37 +79,6 @@ func (o *outage) report(err error) {
 	if o.failed.Add(1) == 1 {
 		o.logger.Error("can't store webhooks, answering 503 until it works again", "error", err)
 	}
-}
-
-const (
-	sampleWindow = time.Minute
-	// mostSampled bounds the memory of a sampler. While more addresses than
-	// that fail within one minute, those beyond are not logged.
-	mostSampled = 1000
-)
-
-// sampler lets through one event for each network (see networkOf) and minute, so that nobody can fill the log from outside.
-type sampler struct {
-	now func() time.Time
-
-	mu    sync.Mutex
-	begun time.Time
-	seen  map[netip.Addr]struct{}
-}
-
-func (s *sampler) allow(a netip.Addr) bool {
-	a = networkOf(a)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	// Not Before: the wall clock may be set back.
-	if now := s.now(); now.Sub(s.begun).Abs() >= sampleWindow {
-		s.begun, s.seen = now, map[netip.Addr]struct{}{}
-	}
-	if _, ok := s.seen[a]; ok || len(s.seen) >= mostSampled {
-		return false
-	}
-	s.seen[a] = struct{}{}
-	return true
 }
 
 // quiet is fasthttp's logger: what it would say stands in the answers and the

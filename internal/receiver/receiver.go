@@ -32,6 +32,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
+
+	"github.com/siemrelay/siemrelay/internal/login"
 )
 
 // The limits that no setting changes.
@@ -111,7 +113,7 @@ type Options struct {
 type Server struct {
 	path        []byte
 	contentType []byte
-	logins      []*login // nil: no login is asked for
+	logins      *login.Set // nil: no login is asked for
 	allow       []netip.Prefix
 	certificate *Certificate
 	store       Store
@@ -128,10 +130,10 @@ type Server struct {
 	writeTimeout   time.Duration
 
 	outage         outage
-	failedLogins   failedLogins
-	failureLog     sampler
-	badHandshakes  sampler
-	foreignAddress sampler
+	failedLogins   *login.Failures
+	failureLog     *login.Sampler
+	badHandshakes  *login.Sampler
+	foreignAddress *login.Sampler
 
 	stopping chan struct{} // closed when Shutdown begins
 
@@ -170,7 +172,10 @@ func New(o Options) (*Server, error) {
 		s.allow = append(s.allow, unmapped(p))
 	}
 	if len(o.Credentials) > 0 || !o.InsecureNoAuth {
-		logins, err := newLogins(o.Credentials)
+		logins, err := login.NewSet(o.Credentials)
+		if err == nil && len(o.Credentials) == 0 {
+			err = errors.New("check credentials: there are none, and insecure_no_auth is not set")
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -184,10 +189,9 @@ func New(o Options) (*Server, error) {
 	}
 	s.metrics = m
 	s.outage.logger = o.Logger
-	s.failedLogins.most, s.failedLogins.now = o.FailedLogins, o.Now
-	s.failedLogins.seen = map[netip.Addr]failures{}
-	for _, sampler := range []*sampler{&s.failureLog, &s.badHandshakes, &s.foreignAddress} {
-		sampler.now = o.Now
+	s.failedLogins = login.NewFailures(o.FailedLogins, o.Now)
+	for _, sampler := range []**login.Sampler{&s.failureLog, &s.badHandshakes, &s.foreignAddress} {
+		*sampler = login.NewSampler(o.Now)
 	}
 	s.http = s.fasthttpServer(o)
 	return s, nil

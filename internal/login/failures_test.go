@@ -1,4 +1,4 @@
-package receiver
+package login
 
 import (
 	"encoding/binary"
@@ -12,9 +12,7 @@ type wallClock struct{ at time.Time }
 
 func (c *wallClock) now() time.Time { return c.at }
 
-func newFailedLogins(most int, c *wallClock) *failedLogins {
-	return &failedLogins{most: most, now: c.now, seen: map[netip.Addr]failures{}}
-}
+func newFailedLogins(most int, c *wallClock) *Failures { return NewFailures(most, c.now) }
 
 func TestFailedLoginsAreCountedByNetworkAndMinute(t *testing.T) {
 	clock := &wallClock{at: time.Unix(1e9, 0)}
@@ -46,7 +44,10 @@ func TestFailedLoginsAreCountedByNetworkAndMinute(t *testing.T) {
 		{0, "192.0.2.1", true, true},
 	} {
 		clock.at = clock.at.Add(step.after)
-		over, first := l.add(netip.MustParseAddr(step.address))
+		if got := l.Over(netip.MustParseAddr(step.address)); got != step.over {
+			t.Errorf("step %d, %s: one more is over: %v", i, step.address, got)
+		}
+		over, first := l.Add(netip.MustParseAddr(step.address))
 		if over != step.over || first != step.first {
 			t.Errorf("step %d, %s: over %v, first %v", i, step.address, over, first)
 		}
@@ -60,23 +61,23 @@ func TestFailedLoginsAreBounded(t *testing.T) {
 	l := newFailedLogins(10, clock)
 	guesser := netip.MustParseAddr("192.0.2.1")
 	for range 11 {
-		l.add(guesser)
+		l.Add(guesser)
 	}
 	flood := func() {
 		for i := range 10 * mostGuessers {
-			l.add(network(i))
+			l.Add(network(i))
 			if len(l.seen) > mostGuessers {
 				t.Fatalf("%d addresses are remembered", len(l.seen))
 			}
 		}
 	}
 	flood()
-	if over, first := l.add(guesser); !over || first {
+	if over, first := l.Add(guesser); !over || first {
 		t.Error("a flood of other addresses made it forget the guesser")
 	}
-	clock.at = clock.at.Add(loginWindow)
+	clock.at = clock.at.Add(Window)
 	flood()
-	if over, _ := l.add(guesser); over {
+	if over, _ := l.Add(guesser); over {
 		t.Error("still over the limit a minute later")
 	}
 }
@@ -91,10 +92,10 @@ func network(i int) netip.Addr {
 func BenchmarkFailedLogins(b *testing.B) {
 	for name, networks := range map[string]int{"one": 1, "many": 1 << 20} {
 		b.Run(name, func(b *testing.B) {
-			l := &failedLogins{most: DefaultFailedLogins, now: time.Now, seen: map[netip.Addr]failures{}}
+			l := NewFailures(1000, time.Now)
 			b.ReportAllocs()
 			for i := range b.N {
-				l.add(network(i % networks))
+				l.Add(network(i % networks))
 			}
 		})
 	}
