@@ -22,24 +22,6 @@ import (
 // version is set by the build: -ldflags "-X main.version=1.2.3".
 var version = "0.0.0-dev"
 
-// Exit codes, as in sysexits.h.
-const (
-	exitOK          = 0
-	exitFailure     = 1
-	exitUsage       = 64
-	exitUnavailable = 69
-	exitConfig      = 78
-)
-
-// exitError ends the process with a code of its own.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string { return e.err.Error() }
-func (e *exitError) Unwrap() error { return e.err }
-
 // streams are the process's standard files.
 type streams struct {
 	in       io.Reader

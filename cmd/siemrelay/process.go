@@ -56,7 +56,7 @@ type process struct {
 func start(cfg *config.Config, log *slog.Logger, stdout io.Writer) (*process, error) {
 	p := newProcess(log)
 	if err := p.start(cfg, stdout); err != nil {
-		return nil, errors.Join(err, p.stop())
+		return nil, errors.Join(startFailure(err), p.stop())
 	}
 	return p, nil
 }
@@ -100,7 +100,7 @@ func (p *process) listen(cfg *config.Config, store receiver.Store, registry prom
 	var lc net.ListenConfig
 	adminListener, err := lc.Listen(context.Background(), "tcp", cfg.Admin.Listen)
 	if err != nil {
-		return fmt.Errorf("open admin.listen: %w", err)
+		return listenFailure("admin.listen", err)
 	}
 	p.adminAddr = adminListener.Addr().String()
 	p.serve(func() error { return p.admin.Serve(adminListener) })
@@ -110,7 +110,7 @@ func (p *process) listen(cfg *config.Config, store receiver.Store, registry prom
 	}
 	listener, err := lc.Listen(context.Background(), "tcp", cfg.Receiver.Listen)
 	if err != nil {
-		return fmt.Errorf("open receiver.listen: %w", err)
+		return listenFailure("receiver.listen", err)
 	}
 	p.receiverAddr = listener.Addr().String()
 	p.ready.open.Store(true)
