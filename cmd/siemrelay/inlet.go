@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/siemrelay/siemrelay/internal/certificate"
 	"github.com/siemrelay/siemrelay/internal/config"
 	"github.com/siemrelay/siemrelay/internal/deadletter"
 	"github.com/siemrelay/siemrelay/internal/receiver"
@@ -82,8 +83,9 @@ func (p *process) newReceiver(cfg *config.Config, store receiver.Store, registry
 	}
 	if !c.InsecureHTTP {
 		var err error
-		o.Certificate, err = receiver.LoadCertificate(receiver.CertificateOptions{
-			CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, Logger: p.log, Registry: registry,
+		o.Certificate, err = certificate.Load(certificate.Options{
+			CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, Listener: "receiver",
+			Protocols: []string{"http/1.1"}, Logger: p.log, Registry: registry,
 		})
 		if err != nil {
 			return nil, err

@@ -150,7 +150,7 @@ func (s *Server) serve(c *conn) {
 // handshake puts TLS over c. A client that stalls, or speaks something else, is
 // cut.
 func (s *Server) handshake(c *conn) bool {
-	t := tls.Server(c.raw, s.certificate.config)
+	t := tls.Server(c.raw, s.certificate.Config())
 	err := c.raw.SetDeadline(time.Now().Add(s.readTimeout))
 	if err == nil {
 		err = t.HandshakeContext(context.Background()) // the deadline ends it

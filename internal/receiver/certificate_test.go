@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/siemrelay/siemrelay/internal/certificate"
 	"github.com/siemrelay/siemrelay/internal/receiver"
 )
 
@@ -30,14 +31,15 @@ func newCertified(t *testing.T, first pair) *certified {
 	c := &certified{dir: t.TempDir()}
 	cert, key := first.write(t, c.dir)
 	c.door = open(t, false, func(o *receiver.Options) {
-		certificate, err := receiver.LoadCertificate(receiver.CertificateOptions{
+		served, err := certificate.Load(certificate.Options{
+			Listener: "receiver",
 			CertFile: cert, KeyFile: key, Logger: o.Logger, Registry: o.Registry,
 			Now: func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) },
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Certificate = certificate
+		o.Certificate = served
 	})
 	return c
 }
@@ -168,13 +170,14 @@ func TestCertificateMustBeGoodAtTheStart(t *testing.T) {
 		dir := t.TempDir()
 		write(t, dir, "tls.crt", c.cert)
 		write(t, dir, "tls.key", c.key)
-		_, err := receiver.LoadCertificate(receiver.CertificateOptions{
+		_, err := certificate.Load(certificate.Options{
+			Listener: "receiver",
 			CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key"), Logger: slog.New(slog.DiscardHandler)})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	_, err := receiver.LoadCertificate(receiver.CertificateOptions{CertFile: "/nowhere/tls.crt", KeyFile: "/nowhere/tls.key",
+	_, err := certificate.Load(certificate.Options{Listener: "receiver", CertFile: "/nowhere/tls.crt", KeyFile: "/nowhere/tls.key",
 		Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	if err == nil || !strings.Contains(err.Error(), "/nowhere/tls.crt") {
 		t.Errorf("missing files: %v", err)

@@ -25,6 +25,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/siemrelay/siemrelay/internal/certificate"
 	"github.com/siemrelay/siemrelay/internal/receiver"
 	"github.com/siemrelay/siemrelay/internal/receiver/receivertest"
 )
@@ -112,11 +113,11 @@ func openOn(tb testing.TB, ln net.Listener, secure bool, change func(*receiver.O
 	if secure {
 		pair := newPair(tb, time.Hour)
 		cert, key := pair.write(tb, tb.TempDir())
-		certificate, err := receiver.LoadCertificate(receiver.CertificateOptions{CertFile: cert, KeyFile: key, Logger: o.Logger, Registry: d.registry})
+		served, err := certificate.Load(certificate.Options{Listener: "receiver", Protocols: []string{"http/1.1"}, CertFile: cert, KeyFile: key, Logger: o.Logger, Registry: d.registry})
 		if err != nil {
 			tb.Fatal(err)
 		}
-		o.Certificate = certificate
+		o.Certificate = served
 		d.TLS = pair.client()
 	}
 	if change != nil {

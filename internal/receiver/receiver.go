@@ -33,6 +33,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
+	"github.com/siemrelay/siemrelay/internal/certificate"
 	"github.com/siemrelay/siemrelay/internal/login"
 )
 
@@ -86,12 +87,12 @@ type Store interface {
 // Options says what a Server accepts and what it needs. Zero values mean the
 // defaults above, where there is one.
 type Options struct {
-	Path           string         // the exact path, "/webhooks/defense" for example
-	Credentials    []Credential   // at least one, unless InsecureNoAuth
-	InsecureNoAuth bool           // with no Credentials: start, and accept from anybody
-	Allow          []netip.Prefix // networks of the senders; none: everybody
-	Certificate    *Certificate   // nil: plain HTTP
-	MaxBody        int64          // bytes, of the body as sent and as inflated
+	Path           string            // the exact path, "/webhooks/defense" for example
+	Credentials    []Credential      // at least one, unless InsecureNoAuth
+	InsecureNoAuth bool              // with no Credentials: start, and accept from anybody
+	Allow          []netip.Prefix    // networks of the senders; none: everybody
+	Certificate    *certificate.Pair // offers http/1.1, the only version that fasthttp speaks; nil: plain HTTP
+	MaxBody        int64             // bytes, of the body as sent and as inflated
 	MaxConnections int
 	ReadTimeout    time.Duration // for the TLS handshake, and for headers and body together
 	WriteTimeout   time.Duration // for an answer
@@ -115,7 +116,7 @@ type Server struct {
 	contentType []byte
 	logins      *login.Set // nil: no login is asked for
 	allow       []netip.Prefix
-	certificate *Certificate
+	certificate *certificate.Pair
 	store       Store
 	rejects     func(Rejected)
 	logger      *slog.Logger
