@@ -118,7 +118,7 @@ func findDesk(ctx context.Context, cfg *config.Config, log *slog.Logger) (*desk,
 		}
 		d, err = openFiles(cfg, log)
 		if !errors.Is(err, spool.ErrLocked) {
-			return d, err
+			return d, startFailure(err)
 		}
 		if time.Now().After(end) {
 			return nil, &exitError{exitUnavailable, fmt.Errorf("siemrelay is running on %s, but can't be asked: %w", absolute(dir), silent)}

@@ -32,7 +32,7 @@ func (e *exitError) Unwrap() error { return e.err }
 func startFailure(err error) error {
 	var coded *exitError
 	switch {
-	case errors.As(err, &coded):
+	case err == nil || errors.As(err, &coded):
 		return err
 	case errors.Is(err, spool.ErrVersion), errors.Is(err, deadletter.ErrVersion):
 		return &exitError{exitConfig, err}
