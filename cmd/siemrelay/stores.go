@@ -2,11 +2,13 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
 
 	"github.com/siemrelay/siemrelay/internal/config"
 	"github.com/siemrelay/siemrelay/internal/deadletter"
@@ -40,9 +42,19 @@ type storeOptions struct {
 func openStores(cfg *config.Config, o storeOptions) (*stores, error) {
 	s := &stores{}
 	if err := s.open(cfg, o); err != nil {
-		return nil, errors.Join(err, s.close())
+		return nil, errors.Join(fullDisk(cfg.Spool.Dir, err), s.close())
 	}
 	return s, nil
+}
+
+// fullDisk says so beside an error of what lies in dir, if that is the reason: SQLite
+// needs a little room to open a file, and has no word for why it found none.
+func fullDisk(dir string, err error) error {
+	var disk unix.Statfs_t
+	if unix.Statfs(dir, &disk) != nil || disk.Bavail > 0 && (disk.Ffree > 0 || disk.Files == 0) {
+		return err
+	}
+	return fmt.Errorf("%w; the disk of %s is full: free some room or inodes", err, dir)
 }
 
 func (s *stores) open(cfg *config.Config, o storeOptions) (err error) {

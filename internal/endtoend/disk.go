@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -56,8 +57,30 @@ func (d *Tmpfs) mount(mib int) error {
 // Resize changes the size while the disk is in use.
 func (d *Tmpfs) Resize(mib int) {
 	d.tb.Helper()
-	if err := unix.Mount("tmpfs", d.Dir, "tmpfs", unix.MS_REMOUNT, fmt.Sprintf("size=%dm", mib)); err != nil {
-		d.tb.Fatalf("resize the tmpfs: %v", err)
+	d.remount(fmt.Sprintf("size=%dm", mib))
+}
+
+// LimitInodes changes how many files and folders there may be, those that are there
+// included.
+func (d *Tmpfs) LimitInodes(n int) {
+	d.tb.Helper()
+	d.remount(fmt.Sprintf("nr_inodes=%d", n))
+}
+
+// Inodes is how many files and folders there are.
+func (d *Tmpfs) Inodes() int {
+	d.tb.Helper()
+	var s unix.Statfs_t
+	if err := unix.Statfs(d.Dir, &s); err != nil {
+		d.tb.Fatal(err)
+	}
+	return int(s.Files - s.Ffree)
+}
+
+func (d *Tmpfs) remount(option string) {
+	d.tb.Helper()
+	if err := unix.Mount("tmpfs", d.Dir, "tmpfs", unix.MS_REMOUNT, option); err != nil {
+		d.tb.Fatalf("change the tmpfs to %s: %v", option, err)
 	}
 }
 
@@ -119,7 +142,7 @@ func NewDisk(tb testing.TB, mib int) *Disk {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if out, err := exec.Command("mkfs.ext4", "-q", "-F", d.image).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mkfs.ext4", "-q", "-F", "-e", "remount-ro", d.image).CombinedOutput(); err != nil {
 		Skip(tb, fmt.Errorf("make an ext4 file system: %w: %s", err, out))
 	}
 	if err := d.mount(); err != nil {
@@ -157,6 +180,20 @@ func (d *Disk) CutPower() {
 	defer f.Close()
 	if err := unix.IoctlSetPointerInt(int(f.Fd()), extShutdown, withoutAFlush); err != nil {
 		d.tb.Fatalf("shut the file system down: %v", err)
+	}
+}
+
+// BecomeReadOnly is what Linux makes of an ext4 file system in which it has found
+// something wrong: whoever writes gets EROFS, until Replug.
+func (d *Disk) BecomeReadOnly() {
+	d.tb.Helper()
+	device, err := exec.Command("findmnt", "-n", "-o", "SOURCE", d.Dir).Output()
+	if err != nil {
+		d.tb.Fatalf("find the loop device of %s: %v", d.Dir, err)
+	}
+	trigger := filepath.Join("/sys/fs/ext4", filepath.Base(strings.TrimSpace(string(device))), "trigger_fs_error")
+	if err := os.WriteFile(trigger, []byte("1"), 0); err != nil {
+		Skip(d.tb, fmt.Errorf("make a file system find an error: %w", err))
 	}
 }
 
