@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -35,10 +36,26 @@ The password comes from --password-file or $SIEMRELAY_SEND_PASSWORD.
   siemrelay send --url https://siem.example.com:8443/webhooks/defense \
       --username defense --password-file /etc/siemrelay/webhook-password
 
+Any of --connections, --new-connections, --rate, --duration, --count, --size and
+--acknowledged makes it a load generator: it sends made-up new threats as fast as
+they are answered, or at a rate, tries none of them twice, and tells how long the
+answers took. Each is stored and delivered like any other: with --test they page
+nobody.
+
+  siemrelay send --url https://siem.example.com:8443/webhooks/defense \
+      --username defense --password-file /etc/siemrelay/webhook-password \
+      --test --connections 64 --duration 30s
+
 Exit codes: 0 all were accepted, 1 some were not.`,
-		RunE: func(cmd *cobra.Command, files []string) error { return s.run(cmd.Context(), files) },
 	}
 	f := cmd.Flags()
+	cmd.RunE = func(cmd *cobra.Command, files []string) error {
+		if s.load.wanted(f) {
+			return s.generate(cmd.Context(), f, files)
+		}
+		return s.run(cmd.Context(), files)
+	}
+	s.load.addFlags(f)
 	f.StringVar(&s.o.URL, "url", "", "`URL` of the webhook")
 	f.StringVar(&s.o.Username, "username", "", "`NAME` for basic authentication")
 	f.StringVar(&s.passwordFile, "password-file", "", "`FILE` with the password")
@@ -59,6 +76,7 @@ type sending struct {
 	passwordFile, caFile string
 	insecure, test, list bool
 	samples              []string
+	load                 loadFlags
 
 	sender           *sender.Sender
 	meter            *meter // nil: standard error is no terminal
@@ -75,6 +93,9 @@ func (s *sending) run(ctx context.Context, files []string) error {
 			fmt.Fprintln(s.std.out, sample.Name)
 		}
 		return nil
+	}
+	if s.load.format != "text" {
+		return &exitError{exitUsage, errors.New("-o is for a load only, see --connections")}
 	}
 	if err := s.prepare(files); err != nil {
 		return err

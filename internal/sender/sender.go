@@ -73,9 +73,10 @@ type Sender struct {
 	client *http.Client
 }
 
-// New checks the options. It dials nothing.
-func New(o Options) (*Sender, error) {
-	u, err := url.Parse(o.URL)
+// ParseURL checks the URL of a webhook: https://, or http:// for a test without TLS,
+// with a host and no login. Its errors show no password.
+func ParseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
 	if err != nil {
 		var e *url.Error
 		if errors.As(err, &e) {
@@ -88,6 +89,14 @@ func New(o Options) (*Sender, error) {
 	}
 	if u.User != nil {
 		return nil, errors.New("parse url: the login must not stand in the url, give user name and password on their own")
+	}
+	return u, nil
+}
+
+// New checks the options. It dials nothing.
+func New(o Options) (*Sender, error) {
+	if _, err := ParseURL(o.URL); err != nil {
+		return nil, err
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
