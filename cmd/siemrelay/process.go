@@ -89,9 +89,9 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	p.admin = admin.New(admin.Options{
-		Ready: p.ready.check, Gatherer: registry, Logger: p.log, Operations: desk, AccessDir: cfg.Spool.Dir,
-	})
+	if p.admin, err = p.newAdmin(cfg, desk, registry); err != nil {
+		return err
+	}
 	return p.listen(cfg, newInlet(p.spool, mapping, newFeeds(cfg.Companies, registry)), registry)
 }
 

@@ -6,22 +6,29 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
 // Files in the spool's folder that let a command find the process that runs on
 // it. Who may read the folder may operate siemrelay.
 const (
-	TokenFile   = "admin.token"   // 64 hex digits, made anew at each start
-	AddressFile = "admin.address" // host:port that the admin listener has
+	TokenFile = "admin.token" // 64 hex digits, made anew at each start
+	// AddressFile has the host:port of the admin listener; where it speaks HTTPS, a second
+	// line has the SHA-256 of its certificate, in 64 hex digits.
+	AddressFile = "admin.address"
 )
 
 // Access is what a command needs to talk to a running process.
 type Access struct {
 	Address string // host:port
 	Token   string
+	// Fingerprint is the SHA-256 of the one certificate to trust, in hex; empty for
+	// plain HTTP.
+	Fingerprint string
 }
 
 // newToken makes a token: 32 random bytes in hex.
@@ -31,9 +38,26 @@ func newToken() string {
 	return hex.EncodeToString(b)
 }
 
+// reachable is where a client on this machine reaches a listener.
+func reachable(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return a.String()
+	}
+	host := "127.0.0.1"
+	if tcp.IP.To4() == nil {
+		host = "::1"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(tcp.Port))
+}
+
 // writeAccess writes the two files into dir, mode 0600, each in one step.
 func writeAccess(dir string, a Access) error {
-	if err := replace(filepath.Join(dir, AddressFile), a.Address+"\n"); err != nil {
+	text := a.Address + "\n"
+	if a.Fingerprint != "" {
+		text += a.Fingerprint + "\n"
+	}
+	if err := replace(filepath.Join(dir, AddressFile), text); err != nil {
 		return err
 	}
 	return replace(filepath.Join(dir, TokenFile), a.Token+"\n")
@@ -67,11 +91,12 @@ func ReadAccess(dir string) (Access, error) {
 	if err != nil {
 		return Access{}, fmt.Errorf("read the admin token: %w", err)
 	}
-	address, err := os.ReadFile(filepath.Join(dir, AddressFile))
+	text, err := os.ReadFile(filepath.Join(dir, AddressFile))
 	if err != nil {
 		return Access{}, fmt.Errorf("read the admin address: %w", err)
 	}
-	return Access{strings.TrimSpace(string(address)), strings.TrimSpace(string(token))}, nil
+	address, fingerprint, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	return Access{Address: address, Token: strings.TrimSpace(string(token)), Fingerprint: fingerprint}, nil
 }
 
 // removeAccess takes the files away: nobody listens there any more.

@@ -1,26 +1,29 @@
-// Package admin is the listener for the person and the machines that operate
-// siemrelay: health, readiness, metrics, and the API that the commands use, with
-// its client.
+// Package admin is the listener for the people and the machines that operate
+// siemrelay: health, readiness, metrics, the API that the commands use, with its
+// client, and the console, to which it is the gate.
 //
-// It guarantees that only who may read the spool's folder sees a body or changes
-// anything (see guard), and that an operation answers the same over HTTP as when
-// it is called. It refuses to know what is healthy and how anything is mended: it
-// asks the functions and the Operations that it is given. It is never on the
+// It guarantees that a request gets no further than its caller may go (see gate.go),
+// and that an operation answers the same over HTTP as when it is called. It refuses to
+// know what is healthy, how anything is mended and how a page looks: it asks the
+// functions, the Operations and the Console that it is given. It is never on the
 // address that webhooks come in on.
 package admin
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/siemrelay/siemrelay/internal/certificate"
 )
 
 // Paths for machines, GET and HEAD only. Those of the API are in api.go.
@@ -30,51 +33,82 @@ const (
 	MetricsPath = "/metrics"
 )
 
-// Options are what the listener shows.
+// Options are what the listener shows, and to whom.
 type Options struct {
 	// Ready returns nil while new webhooks would be accepted, else why not.
 	Ready    func() error
 	Gatherer prometheus.Gatherer
+	Registry prometheus.Registerer // for metrics of its own; nil: they are not shown
 	Logger   *slog.Logger
+	Now      func() time.Time // wall clock; nil: time.Now
 	// Operations are behind the API; nil: there is none.
 	Operations Operations
+	// Console is the pages for people; nil: there are none.
+	Console Console
 	// AccessDir is the spool's folder, whose lock the process has. While the server
 	// runs, the files that ReadAccess reads are there.
 	AccessDir string
+
+	// CertFile and KeyFile are PEM files; empty: plain HTTP.
+	CertFile, KeyFile string
+	// Users are who may log in. Without them whoever reaches the listener may do
+	// everything, so then it must be on a loopback address.
+	Users []User
+	// Listen is the host:port that the listener has in the configuration; Hosts are further
+	// names for it.
+	Listen string
+	Hosts  []string
 }
 
 // Server is the admin listener.
 type Server struct {
-	http      *http.Server
-	log       *slog.Logger
-	accessDir string // empty: there is no API
-	token     string
+	http        *http.Server
+	mux         *http.ServeMux
+	console     Console // may be nil
+	log         *slog.Logger
+	certificate *certificate.Pair // nil: plain HTTP
+	hosts       hosts
+	origins     *http.CrossOriginProtection
+	users       *users // nil: nobody has to log in
+	sessions    *sessions
+	token       string // empty: there is no API
+
+	streams  chan struct{}   // has one element for each stream
+	stopping context.Context // done when Shutdown begins
+	stop     context.CancelFunc
+
+	accessDir string     // empty: there is no API
+	mu        sync.Mutex // guards what follows
+	address   string     // of the listener, empty before Serve and after Shutdown
 }
 
 // New makes a server; it listens to nothing yet.
-func New(o Options) *Server {
-	mux := http.NewServeMux()
-	// A process that can answer can also recover: a full disk or an output that
-	// is down is no reason to be restarted.
-	mux.HandleFunc("GET "+HealthyPath, func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "healthy") })
-	mux.HandleFunc("GET "+ReadyPath, func(w http.ResponseWriter, _ *http.Request) {
-		if err := o.Ready(); err != nil {
-			say(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
-			return
-		}
-		say(w, http.StatusOK, "ready")
-	})
-	mux.Handle("GET "+MetricsPath, promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
-		ErrorHandling: promhttp.ContinueOnError, // what can be told is told
-		ErrorLog:      slog.NewLogLogger(o.Logger.Handler(), slog.LevelError),
-	}))
-	s := &Server{log: o.Logger}
-	if o.Operations != nil {
-		s.accessDir, s.token = o.AccessDir, newToken()
-		mux.Handle(apiPrefix, (&api{o.Operations, s.token, o.Logger}).handler())
+func New(o Options) (*Server, error) {
+	if o.Now == nil {
+		o.Now = time.Now
 	}
+	s := &Server{
+		mux: http.NewServeMux(), console: o.Console, log: o.Logger,
+		origins: http.NewCrossOriginProtection(), sessions: newSessions(o.Now), streams: make(chan struct{}, maxStreams),
+	}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	var err error
+	if s.users, err = newUsers(o); err != nil {
+		return nil, err
+	}
+	if o.CertFile != "" {
+		s.certificate, err = certificate.Load(certificate.Options{
+			CertFile: o.CertFile, KeyFile: o.KeyFile, Listener: "admin", Protocols: []string{"h2", "http/1.1"},
+			Changed: s.tellCertificate, Logger: o.Logger, Registry: o.Registry, Now: o.Now,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("serve the console: %w", err)
+		}
+	}
+	s.hosts = hosts{listen: hostOf(o.Listen), further: o.Hosts, served: s.certificate}
+	s.route(o)
 	s.http = &http.Server{
-		Handler:           mux,
+		Handler:           s,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -82,61 +116,116 @@ func New(o Options) *Server {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}
-	return s
+	if s.certificate != nil {
+		s.http.TLSConfig = s.certificate.Config()
+	}
+	return s, nil
+}
+
+// route says what answers at which path, to a caller that has passed the gate.
+func (s *Server) route(o Options) {
+	on := func(path string, h http.HandlerFunc) {
+		s.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			if !safe(r) {
+				w.Header().Set("Allow", "GET, HEAD")
+				say(w, http.StatusMethodNotAllowed, "the method must be GET or HEAD")
+				return
+			}
+			h(w, r)
+		})
+	}
+	// A process that can answer can also recover: a full disk or an output that
+	// is down is no reason to be restarted.
+	on(HealthyPath, func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "healthy") })
+	on(ReadyPath, func(w http.ResponseWriter, _ *http.Request) {
+		if err := o.Ready(); err != nil {
+			say(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
+			return
+		}
+		say(w, http.StatusOK, "ready")
+	})
+	on(MetricsPath, promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError, // what can be told is told
+		ErrorLog:      slog.NewLogLogger(o.Logger.Handler(), slog.LevelError),
+	}).ServeHTTP)
+	s.mux.HandleFunc(LoginPath, s.loginForm)
+	s.mux.HandleFunc(LogoutPath, s.logOut)
+	if o.Operations != nil {
+		s.accessDir, s.token = o.AccessDir, newToken()
+		s.mux.Handle(apiPrefix, (&api{o.Operations, o.Logger}).handler())
+	}
+	if s.console != nil {
+		s.mux.Handle("/", s.console)
+	}
 }
 
 func say(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	fmt.Fprintln(w, text)
 }
 
-// Serve answers requests on ln until Shutdown, then returns nil.
+// Serve answers requests on ln, a plain TCP listener also if there is a certificate,
+// until Shutdown, then returns nil.
 func (s *Server) Serve(ln net.Listener) error {
-	if s.accessDir != "" {
-		// A full disk must not end a process that would recover from it.
-		if err := writeAccess(s.accessDir, Access{ln.Addr().String(), s.token}); err != nil {
-			s.log.Error("commands can't reach this process until its next start", "error", err)
-		}
+	s.tellAddress(ln.Addr())
+	var err error
+	if s.certificate != nil {
+		err = s.http.ServeTLS(ln, "", "")
+	} else {
+		err = s.http.Serve(ln)
 	}
-	if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve admin requests: %w", err)
 	}
 	return nil
 }
 
-// Shutdown stops the server, at the latest when ctx is done.
+// tellAddress writes for the commands where this process listens.
+func (s *Server) tellAddress(a net.Addr) {
+	if s.accessDir == "" || s.stopping.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	s.address = reachable(a)
+	s.mu.Unlock()
+	var leaf *x509.Certificate
+	if s.certificate != nil {
+		leaf = s.certificate.Leaf()
+	}
+	s.tellCertificate(leaf)
+}
+
+// tellCertificate writes for the commands which certificate to trust; nil is plain HTTP.
+func (s *Server) tellCertificate(leaf *x509.Certificate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.address == "" {
+		return
+	}
+	a := Access{Address: s.address, Token: s.token}
+	if leaf != nil {
+		a.Fingerprint = certificate.Fingerprint(leaf)
+	}
+	// A full disk must not end a process that would recover from it.
+	if err := writeAccess(s.accessDir, a); err != nil {
+		s.log.Error("commands can't reach this process until its next start", "error", err)
+	}
+}
+
+// Shutdown stops the server, at the latest when ctx is done. Streams end at once.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop()
+	s.sessions.finishAll()
 	var errs []error
-	if s.accessDir != "" {
+	s.mu.Lock()
+	if s.address != "" {
+		s.address = ""
 		errs = append(errs, removeAccess(s.accessDir))
 	}
+	s.mu.Unlock()
 	if err := s.http.Shutdown(ctx); err != nil {
 		errs = append(errs, err, s.http.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// Check asks the admin listener at address (host:port) whether the process is
-// healthy, and returns nil if it says so.
-func Check(ctx context.Context, address string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+HealthyPath, http.NoBody)
-	if err != nil {
-		return fmt.Errorf("ask %q for health: %w", address, err)
-	}
-	transport := &http.Transport{DisableKeepAlives: true} // never through a proxy
-	resp, err := transport.RoundTrip(req)
-	if err != nil {
-		return fmt.Errorf("ask %s for health: %w", address, err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-	if err != nil {
-		return fmt.Errorf("ask %s for health: %w", address, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask %s for health: status %d: %s", address, resp.StatusCode, text)
-	}
-	return nil
 }

@@ -30,8 +30,17 @@ func serve(t *testing.T, o admin.Options) string {
 	reg := prometheus.NewRegistry()
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "test_total", Help: "A test."})
 	reg.MustRegister(c)
-	o.Gatherer, o.Logger = reg, slog.New(slog.DiscardHandler)
-	s := admin.New(o)
+	o.Gatherer, o.Registry = reg, reg
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Ready == nil {
+		o.Ready = func() error { return nil }
+	}
+	s, err := admin.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

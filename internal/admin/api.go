@@ -15,8 +15,7 @@ import (
 )
 
 // Paths of the API. Listings and single things are GET, what changes something is
-// POST with a JSON body; answers are JSON. StatusPath is open to everybody who can
-// reach the listener, the others need the token of ReadAccess.
+// POST with a JSON body; answers are JSON. Who may ask is the gate's business.
 const (
 	StatusPath        = "/api/v1/status"
 	LettersPath       = "/api/v1/deadletters" // and /ID
@@ -40,9 +39,8 @@ const (
 
 // api answers requests by calling Operations.
 type api struct {
-	ops   Operations
-	token string
-	log   *slog.Logger
+	ops Operations
+	log *slog.Logger
 }
 
 func (a *api) handler() http.Handler {
@@ -78,7 +76,7 @@ func (a *api) handler() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, Errorf(NotFound, "there is nothing at %s", r.URL.Path))
 	})
-	return a.guard(mux)
+	return mux
 }
 
 // only answers 405 to every other method.

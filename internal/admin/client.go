@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/siemrelay/siemrelay/internal/certificate"
 )
 
 // ErrNoAnswer means that nobody, or something else, answers at the address.
@@ -24,6 +26,7 @@ const maxAnswer = 1 << 30
 // Client talks to the API of a running process. It implements Operations.
 type Client struct {
 	access Access
+	base   string // of the URLs
 	http   *http.Client
 }
 
@@ -31,12 +34,18 @@ var _ Operations = (*Client)(nil)
 
 // NewClient makes a client. It does not connect yet, and never through a proxy.
 func NewClient(a Access) *Client {
-	return &Client{a, &http.Client{
-		Transport: &http.Transport{
-			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			ResponseHeaderTimeout: workTime + time.Minute,
-			DisableKeepAlives:     true,
-		},
+	transport := &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   5 * time.Second,
+		ResponseHeaderTimeout: workTime + time.Minute,
+		DisableKeepAlives:     true,
+	}
+	base := "http://" + a.Address
+	if a.Fingerprint != "" {
+		base, transport.TLSClientConfig = "https://"+a.Address, certificate.Pinned(a.Fingerprint)
+	}
+	return &Client{a, base, &http.Client{
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -147,7 +156,7 @@ func roundTrip[T any](ctx context.Context, c *Client, path string, body []byte) 
 	if body != nil {
 		method = http.MethodPost
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.access.Address+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return result, fmt.Errorf("%w at %q: %w", ErrNoAnswer, c.access.Address, err)
 	}
