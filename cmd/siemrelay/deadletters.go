@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/siemrelay/siemrelay/internal/admin"
+	"github.com/siemrelay/siemrelay/internal/when"
 )
 
 func newDeadLetters(std streams, open opener) *cobra.Command {
@@ -48,7 +49,7 @@ func (s *selecting) flags(cmd *cobra.Command) {
 	f.StringVar(&s.s.Reason, "reason", "", "`REASON`: refused, too_large, poison or encode")
 	f.StringVar(&s.s.Company, "company", "", "`ID` of the company (company_id)")
 	f.StringVar(&s.s.Kind, "kind", "", "`KIND`: threat, ticket or other")
-	f.Var(&s.since, "since", "refused at this `TIME` or later: "+whenForm)
+	f.Var(&s.since, "since", "refused at this `TIME` or later: "+when.Form)
 	f.Var(&s.until, "until", "refused before this `TIME`")
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/siemrelay/siemrelay/internal/admin"
+	"github.com/siemrelay/siemrelay/internal/when"
 )
 
 func newReplay(std streams, open opener) *cobra.Command {
@@ -37,7 +38,7 @@ runs again. --cancel drops what is left of one, after asking.
   siemrelay replay --output kibana --since 7d --overwrite
   siemrelay replay --output kibana --cancel
 
-A TIME is ` + whenForm + `.`,
+A TIME is ` + when.Form + `.`,
 	}, r.run)
 	f := cmd.Flags()
 	f.StringVar(&r.output, "output", "", "`NAME` of the output")
