@@ -150,7 +150,9 @@ func (s *Server) serve(c *conn) {
 // handshake puts TLS over c. A client that stalls, or speaks something else, is
 // cut.
 func (s *Server) handshake(c *conn) bool {
-	t := tls.Server(c.raw, s.certificate.Config())
+	h := &handshaking{Conn: c.raw, turns: &s.handshakes}
+	defer h.done()
+	t := tls.Server(h, s.certificate.Config())
 	err := c.raw.SetDeadline(time.Now().Add(s.readTimeout))
 	if err == nil {
 		err = t.HandshakeContext(context.Background()) // the deadline ends it

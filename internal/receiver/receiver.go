@@ -26,6 +26,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -130,6 +131,7 @@ type Server struct {
 	readTimeout    time.Duration
 	writeTimeout   time.Duration
 
+	handshakes     turns
 	outage         outage
 	failedLogins   *login.Failures
 	failureLog     *login.Sampler
@@ -189,6 +191,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.metrics = m
+	s.handshakes.free = max(runtime.GOMAXPROCS(0)-2, 1) // one processor is more than there are: see tuneRuntime of the command
 	s.outage.logger = o.Logger
 	s.failedLogins = login.NewFailures(o.FailedLogins, o.Now)
 	for _, sampler := range []**login.Sampler{&s.failureLog, &s.badHandshakes, &s.foreignAddress} {

@@ -220,3 +220,38 @@ func TestIdleConnectionsDoNotHarm(t *testing.T) {
 		d.mustAccept(t)
 	}
 }
+
+// TestStalledHandshakesHoldNoTurn: few handshakes compute at a time, and one that
+// waits for its client is none of them, wherever it stalls.
+func TestStalledHandshakesHoldNoTurn(t *testing.T) {
+	d := open(t, true, nil)
+	for _, sent := range []string{"", "\x16\x03\x01\x02", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"} {
+		for range 100 {
+			conn, err := net.Dial("tcp", d.Address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := io.WriteString(conn, sent); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// These send a whole ClientHello and do not read on.
+	for range 100 {
+		conn := dial(t, d, 20*time.Second).(*tls.Conn)
+		defer conn.Close()
+		if err := conn.SetReadDeadline(time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Handshake(); err == nil {
+			t.Fatal("the handshake got through without reading")
+		}
+	}
+	eventually(t, "all of them are accepted", func() bool {
+		return d.metric(t, "siemrelay_receiver_connections") == 400
+	})
+	for range 20 {
+		d.mustAccept(t)
+	}
+}

@@ -1,0 +1,34 @@
+package receiver
+
+import (
+	"testing"
+	"testing/synctest"
+)
+
+// TestTurnsNewestFirst: a turn goes to the newest of those who wait, each gets one,
+// and none is lost.
+func TestTurnsNewestFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := turns{free: 1}
+		all.take()
+		got := make(chan int, 3)
+		for i := range 3 {
+			go func() { // ends when it has had its turn
+				all.take()
+				got <- i
+				all.give()
+			}()
+			synctest.Wait() // it waits for its turn
+		}
+		all.give()
+		for want := 2; want >= 0; want-- {
+			if i := <-got; i != want {
+				t.Errorf("the turn went to %d, want %d", i, want)
+			}
+		}
+		synctest.Wait()
+		if all.free != 1 || len(all.waiting) != 0 {
+			t.Errorf("%d turns are free and %d wait, want 1 and 0", all.free, len(all.waiting))
+		}
+	})
+}
