@@ -50,8 +50,10 @@ type EventPage struct {
 
 // EventSummary is one event in a listing.
 type EventSummary struct {
-	ID       string    `json:"id"`       // event.id
-	Sequence uint64    `json:"sequence"` // the spool's
+	ID string `json:"id"` // event.id
+	// Sequence orders the events of a store, see EventQuery: the spool's number, and
+	// counted on from it where the store is older than the spool.
+	Sequence uint64    `json:"sequence"`
 	Accepted time.Time `json:"accepted"`
 	Time     time.Time `json:"time"` // @timestamp
 	Kind     string    `json:"kind"`

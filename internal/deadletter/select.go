@@ -14,6 +14,8 @@ import (
 type Selection struct {
 	Output string
 	IDs    []int64
+	// Sequence is that of the event; 0 is any.
+	Sequence uint64
 	// Reason, Kind and Company are compared exactly.
 	Reason, Kind, Company string
 	// Since and Before compare the time of the last refusal: Since <= t < Before.
@@ -25,7 +27,7 @@ type Selection struct {
 }
 
 func (sel Selection) empty() bool {
-	return sel.Output == "" && sel.IDs == nil && sel.Reason == "" && sel.Kind == "" && sel.Company == "" &&
+	return sel.Output == "" && sel.IDs == nil && sel.Sequence == 0 && sel.Reason == "" && sel.Kind == "" && sel.Company == "" &&
 		sel.Since.IsZero() && sel.Before.IsZero() && !sel.All
 }
 
@@ -44,6 +46,7 @@ func (s *Store) where(sel Selection) (condition string, args []any) {
 	}{
 		{sel.Output != "", "output = ?", sel.Output},
 		{sel.IDs != nil, "letters.id IN (SELECT value FROM json_each(?))", jsonArray(sel.IDs)},
+		{sel.Sequence != 0, "sequence = ?", int64(sel.Sequence)},
 		{sel.Reason != "", "reason = ?", sel.Reason},
 		{sel.Kind != "", "kind = ?", sel.Kind},
 		{sel.Company != "", "company = ?", sel.Company},

@@ -41,8 +41,10 @@ type Entry struct {
 	// dead letters that are to be tried again.
 	Replaying uint64 `json:"replaying"`
 	Queued    uint64 `json:"queued"`
-	// Next is the sequence of the first event of the log that is not settled.
-	Next uint64 `json:"-"`
+	// Next is the sequence of the first event of the log that is not settled, Began
+	// that of the first one that the output should get.
+	Next  uint64 `json:"-"`
+	Began uint64 `json:"-"`
 }
 
 // Letters is what the ledger needs of the dead letters.
@@ -94,5 +96,6 @@ func entry(a spool.Account, l deadletter.Account) Entry {
 		Replaying:  a.Replaying,
 		Queued:     l.Queued,
 		Next:       a.Next,
+		Began:      a.Began,
 	}
 }

@@ -9,6 +9,7 @@
 package operations
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"github.com/siemrelay/siemrelay/internal/ledger"
 	"github.com/siemrelay/siemrelay/internal/spool"
 	"github.com/siemrelay/siemrelay/normalize"
+	"github.com/siemrelay/siemrelay/outputs/local"
 )
 
 // Options are what a desk works on.
@@ -43,6 +45,12 @@ type Options struct {
 	// Append takes a body in as the receiver does: it is durable when it returns nil.
 	Append func(body []byte) (Receipt, error)
 
+	// Store is the database of a local output; nil: the configuration has none, and
+	// there is nothing to look at.
+	Store *local.Reader
+	// StoreOutput is the name of that output.
+	StoreOutput string
+
 	// Live is about a running process, nil for the files of a stopped one.
 	Live *Live
 	// Now is the wall clock, time.Now if nil.
@@ -60,6 +68,8 @@ type Live struct {
 	Warnings func() []string
 	// Receiver counts webhooks; nil: nobody does.
 	Receiver func() admin.ReceiverStats
+	// SendTest sends a test event through the door; nil: nobody can.
+	SendTest func(ctx context.Context) (admin.TestResult, error)
 }
 
 // Receipt says what became of an appended body.
@@ -102,7 +112,10 @@ type Desk struct {
 	event normalize.Event
 }
 
-var _ admin.Operations = (*Desk)(nil)
+var (
+	_ admin.Operations = (*Desk)(nil)
+	_ admin.Explorer   = (*Desk)(nil)
+)
 
 // New makes a desk. The caller closes the stores when nobody uses it any more.
 func New(o Options) *Desk {

@@ -29,8 +29,9 @@ type Account struct {
 	// Pending counts those that are not settled; Replaying are those among them that
 	// a replay entered.
 	Pending, Replaying uint64
-	// Next is the sequence of the first event of the log that is not settled.
-	Next uint64
+	// Next is the sequence of the first event of the log that is not settled, Began
+	// that of the first one that the output should get.
+	Next, Began uint64
 }
 
 // Accounts returns the account of every cursor at one moment, by name.
@@ -60,5 +61,6 @@ func (p position) account(name string, head uint64) Account {
 		Pending:    head - p.next + p.replaying(),
 		Replaying:  p.replaying(),
 		Next:       p.next,
+		Began:      p.began,
 	}
 }

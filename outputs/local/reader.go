@@ -20,6 +20,9 @@ var ErrNotFound = errors.New("not found")
 // ErrDamaged: the database can't be read. The output moves it aside when it writes next.
 var ErrDamaged = sqlitefile.ErrDamaged
 
+// ErrBusy: somebody else has the database for longer than a reader waits.
+var ErrBusy = sqlitefile.ErrLocked
+
 // ReaderOptions say what is read.
 type ReaderOptions struct {
 	// Path is the database's; it need not be there yet.
