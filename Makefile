@@ -3,10 +3,13 @@
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.0-dev)
 FUZZTIME ?= 15s
+LOADTIME ?= 4s
+ROUNDS   ?= 5
+PENDING  ?= 10000000
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BENCHSTAT := golang.org/x/perf/cmd/benchstat@latest
 
-.PHONY: build test acceptance race mutants fuzz bench bench-base lint licences sbom reproducible alerts check update-golden ci clean
+.PHONY: build test acceptance race mutants fuzz bench bench-base load lint licences sbom reproducible alerts check update-golden ci clean
 
 build: ## bin/siemrelay, static
 	VERSION=$(VERSION) deploy/build.sh bin/siemrelay
@@ -37,6 +40,10 @@ fuzz: ## each fuzz target for FUZZTIME
 bench: ## benchmarks, compared with those of "make bench-base"
 	go test -run '^$$' -bench . -benchmem -count 6 ./... | tee /tmp/siemrelay-bench-new.txt
 	@if [ -f /tmp/siemrelay-bench-base.txt ]; then go run $(BENCHSTAT) /tmp/siemrelay-bench-base.txt /tmp/siemrelay-bench-new.txt; fi
+
+load: ## the built binary under load, beside bare yardsticks: bin/performance.md; LOADTIME=1s ROUNDS=1 PENDING=100000 for a quick look
+	mkdir -p bin
+	go test -count=1 -timeout 6h -v ./internal/performance -performance.all -performance.for $(LOADTIME) -performance.rounds $(ROUNDS) -performance.pending $(PENDING) -performance.report $(CURDIR)/bin/performance.md
 
 bench-base: ## benchmarks to compare with later
 	go test -run '^$$' -bench . -benchmem -count 6 ./... | tee /tmp/siemrelay-bench-base.txt
