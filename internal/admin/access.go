@@ -38,17 +38,13 @@ func newToken() string {
 	return hex.EncodeToString(b)
 }
 
-// reachable is where a client on this machine reaches a listener.
-func reachable(a net.Addr) string {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok || !tcp.IP.IsUnspecified() {
-		return a.String()
+// Reachable is where a client on this machine reaches a TCP listener. One on every
+// address takes IPv4 too, also as [::] (package net).
+func Reachable(a net.Addr) string {
+	if tcp, ok := a.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
 	}
-	host := "127.0.0.1"
-	if tcp.IP.To4() == nil {
-		host = "::1"
-	}
-	return net.JoinHostPort(host, strconv.Itoa(tcp.Port))
+	return a.String()
 }
 
 // writeAccess writes the two files into dir, mode 0600, each in one step.

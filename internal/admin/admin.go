@@ -160,6 +160,7 @@ func (s *Server) route(o Options) {
 }
 
 func say(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Server", serverName)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	fmt.Fprintln(w, text)
@@ -187,7 +188,7 @@ func (s *Server) tellAddress(a net.Addr) {
 		return
 	}
 	s.mu.Lock()
-	s.address = reachable(a)
+	s.address = Reachable(a)
 	s.mu.Unlock()
 	var leaf *x509.Certificate
 	if s.certificate != nil {

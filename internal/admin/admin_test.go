@@ -3,6 +3,7 @@ package admin_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -27,6 +28,11 @@ func start(t *testing.T, ready func() error) string {
 // serve runs a server with these options and returns its address.
 func serve(t *testing.T, o admin.Options) string {
 	t.Helper()
+	return serveOn(t, "127.0.0.1:0", o)
+}
+
+func serveOn(t *testing.T, listen string, o admin.Options) string {
+	t.Helper()
 	reg := prometheus.NewRegistry()
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "test_total", Help: "A test."})
 	reg.MustRegister(c)
@@ -41,7 +47,7 @@ func serve(t *testing.T, o admin.Options) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", listen)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,11 +112,13 @@ func TestCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.NotFoundHandler()}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "Prometheus Server is Healthy.") // which has the same path
+	})}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(sick) }()
-	if err := admin.Check(t.Context(), sick.Addr().String()); err == nil || !strings.Contains(err.Error(), "404") {
-		t.Errorf("check of something else said %v, want an error with its status", err)
+	if err := admin.Check(t.Context(), sick.Addr().String()); err == nil || !strings.Contains(err.Error(), "something else than siemrelay answers there, with status 200") {
+		t.Errorf("check of something else said %v, want an error that says so", err)
 	}
 	server.Close()
 	<-done

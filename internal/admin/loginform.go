@@ -73,9 +73,7 @@ func (s *Server) logOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.endSession(r)
-	gone := s.cookie(r, "")
-	gone.MaxAge = -1
-	http.SetCookie(w, gone)
+	http.SetCookie(w, s.cookie(r, ""))
 	goTo(w, LoginPath)
 }
 
@@ -99,10 +97,15 @@ func (s *Server) cookieName(r *http.Request) string {
 	return name
 }
 
-// cookie is gone when the browser is closed.
-func (s *Server) cookie(r *http.Request, value string) *http.Cookie {
-	return &http.Cookie{
-		Name: s.cookieName(r), Value: value, Path: "/",
+// cookie keeps a session until the browser is closed; without a value it takes the one
+// away that there is.
+func (s *Server) cookie(r *http.Request, token string) *http.Cookie {
+	age := 0
+	if token == "" {
+		age = -1
+	}
+	return &http.Cookie{ //nolint:gosec // without TLS there is no Secure: the listener is on loopback then
+		Name: s.cookieName(r), Value: token, Path: "/", MaxAge: age,
 		HttpOnly: true, Secure: s.certificate != nil, SameSite: http.SameSiteStrictMode,
 	}
 }
