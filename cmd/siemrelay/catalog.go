@@ -200,7 +200,7 @@ func loadConfig(flag string, o config.Options) (cfg *config.Config, path string,
 		cfg, err = config.Load(path, o)
 	}
 	if err == nil && cfg != nil {
-		err = checkOwners(path, cfg.Outputs)
+		err = checkOwners(cfg.Outputs)
 	}
 	if err != nil {
 		return nil, path, &exitError{exitConfig, err}
@@ -209,18 +209,25 @@ func loadConfig(flag string, o config.Options) (cfg *config.Config, path string,
 }
 
 // checkOwners refuses two outputs that would be in each other's way.
-func checkOwners(path string, configured []config.Output) error {
-	owner := map[string]string{}
+func checkOwners(configured []config.Output) error {
+	owner := map[string]config.Output{}
+	var mistakes []config.Mistake
 	for _, c := range configured {
 		t, ok := outputTypeOf(c)
 		if !ok {
 			continue // openOutput says so
 		}
 		thing := t.owns(c.Settings)
-		if other := owner[thing]; thing != "" && other != "" {
-			return fmt.Errorf("%s: outputs %s and %s both have %s; give each its own", path, other, c.Name, thing)
+		if other, taken := owner[thing]; thing != "" && taken {
+			m := c.Where
+			m.Text = fmt.Sprintf("output %s has %s, and so has output %s (line %d); give each its own", c.Name, thing, other.Name, other.Where.Line)
+			mistakes = append(mistakes, m)
+			continue
 		}
-		owner[thing] = c.Name
+		owner[thing] = c
+	}
+	if len(mistakes) > 0 {
+		return &config.Errors{Mistakes: mistakes}
 	}
 	return nil
 }

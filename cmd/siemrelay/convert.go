@@ -92,7 +92,7 @@ func (c *converter) run(files []string) error {
 		err = fmt.Errorf("write records: %w", flushErr)
 	}
 	if err == nil && c.refused > 0 {
-		err = fmt.Errorf("%d of %d inputs are no webhooks", c.refused, c.n)
+		err = fmt.Errorf("%d of %s refused: a webhook is a JSON object", c.refused, count(c.n, "input"))
 	}
 	return err
 }

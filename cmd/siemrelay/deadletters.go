@@ -31,7 +31,7 @@ the reason, and the other events go on.
 func parent(use, short, long string) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Long: long,
-		Args: usageArgs(cobra.NoArgs),
+		Args: usageArgs(commandsOnly),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 }
@@ -292,6 +292,7 @@ without --yes it deletes nothing and exits 1.
 				return r, err
 			},
 			nothing: func(r admin.LetterResult) bool { return r.Letters == 0 },
+			settled: func(r *admin.LetterResult) { r.DryRun = false },
 			would: func(r admin.LetterResult) string {
 				return lettersSentence(r, "would be deleted.")
 			},

@@ -133,13 +133,14 @@ func size(n int64) string {
 	return strconv.FormatFloat(f, 'f', 1, 64) + " " + units[i:i+1] + "iB"
 }
 
-// count writes "1 event", "2 events".
+// count writes "1 event", "2 events"; of the words in y only those in a consonant
+// and y are used.
 func count[N int | int64 | uint64](n N, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
 	plural := what + "s"
-	if strings.HasSuffix(what, "body") {
+	if strings.HasSuffix(what, "y") {
 		plural = strings.TrimSuffix(what, "y") + "ies"
 	}
 	return fmt.Sprintf("%d %s", n, plural)

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -42,6 +43,15 @@ func main() {
 func run(ctx context.Context, args []string, std streams) int {
 	root := newRoot(std)
 	root.SetArgs(args)
+	// A flag is read by the last command that is known: after a mistyped one the
+	// mistake is not the flag.
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		found, rest, _ := root.Find(args)
+		if found == cmd && cmd.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+			return usageArgs(commandsOnly)(cmd, rest[:1])
+		}
+		return usageError(cmd, err)
+	})
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
@@ -78,13 +88,12 @@ Exit codes: 0 done, 1 failure, 64 wrong usage, 69 something is unavailable,
 78 wrong configuration.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          usageArgs(cobra.NoArgs),
+		Args:          usageArgs(commandsOnly),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
-	root.SetFlagErrorFunc(usageError)
 	root.AddCommand(
 		newServe(std), newDemo(std), newValidate(std), newConvert(std),
 		newSend(std), newSetup(std), newHealth(), newVersion(std),
@@ -93,10 +102,24 @@ Exit codes: 0 done, 1 failure, 64 wrong usage, 69 something is unavailable,
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" { // by itself it takes an unknown shell for a call for help
-			cmd.Args, cmd.RunE = usageArgs(cobra.NoArgs), func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+			cmd.Args, cmd.RunE = usageArgs(commandsOnly), func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		}
 	}
 	return root
+}
+
+// commandsOnly are the arguments of a command that only has others below it: an
+// argument is a mistyped name of one.
+func commandsOnly(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	help := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		help = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q for %q%s", args[0], cmd.CommandPath(), help)
 }
 
 func usageError(cmd *cobra.Command, err error) error {

@@ -126,13 +126,18 @@ func (o *operator) confirmed(what string) (bool, error) {
 
 // giveUp does what can't be undone: do is called to learn what it would do, which
 // would says; then, if a person wants it, to do it, which did says. nothing tells
-// whether there is anything to do at all.
+// whether there is anything to do at all; if not, settled makes the plan, which no
+// one asked for, what was done.
 func giveUp[T any](o *operator, act giving[T]) error {
 	planned, err := act.do(true)
 	if err != nil {
 		return err
 	}
-	if o.dryRun || act.nothing(planned) {
+	nothing := act.nothing(planned)
+	if nothing && !o.dryRun {
+		act.settled(&planned)
+	}
+	if o.dryRun || nothing {
 		return o.say(planned, func(out *os.File) { fmt.Fprintln(out, act.would(planned)) })
 	}
 	ok, err := o.confirmed(act.would(planned))
@@ -153,6 +158,7 @@ func giveUp[T any](o *operator, act giving[T]) error {
 type giving[T any] struct {
 	do         func(dryRun bool) (T, error)
 	nothing    func(T) bool
+	settled    func(*T)
 	would, did func(T) string
 }
 

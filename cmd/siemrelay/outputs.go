@@ -39,6 +39,7 @@ gives up nothing and exits 1.
 				return d.Forget(ctx, admin.OutputRequest{Output: args[0], DryRun: dryRun})
 			},
 			nothing: func(admin.ForgetResult) bool { return false }, // its place in the log is something
+			settled: func(r *admin.ForgetResult) { r.DryRun = false },
 			would:   func(r admin.ForgetResult) string { return what(r) + " would be given up." },
 			did:     func(r admin.ForgetResult) string { return what(r) + " given up." },
 		})

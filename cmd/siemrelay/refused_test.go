@@ -101,7 +101,7 @@ func TestStatusCountsWebhooks(t *testing.T) {
 	if got == nil || got.Accepted != 2 || got.Duplicates != 1 || got.Rejected != 1 || got.LastAccepted.Before(began) || got.LastAccepted.After(time.Now()) {
 		t.Errorf("status: %+v, want 2 webhooks accepted, 1 known again, 1 refused", got)
 	}
-	if text := d.Must("status"); !strings.Contains(text, "2 accepted, 1 retries of the sender, 1 refused since the start") {
+	if text := d.Must("status"); !strings.Contains(text, "2 accepted, 1 retry of the sender, 1 refused since the start") {
 		t.Errorf("status:\n%s", text)
 	}
 	d.Stop(d.process)

@@ -99,15 +99,19 @@ func (r *replaying) run(ctx context.Context, d *desk, _ []string) error {
 }
 
 func replaySentence(r admin.ReplayResult, running bool) string {
-	switch events := count(r.Entries, "event"); {
+	events, are := fmt.Sprintf("%d events, the first of %s,", r.Entries, stamp(r.First)), "are"
+	if r.Entries == 1 {
+		events, are = fmt.Sprintf("1 event, of %s,", stamp(r.First)), "is"
+	}
+	switch {
 	case r.Entries == 0:
 		return fmt.Sprintf("The spool has no events of that time that output %s has come to.", r.Output)
 	case r.DryRun:
-		return fmt.Sprintf("%s, the first of %s, would be delivered to %s again; nothing was done.", events, stamp(r.First), r.Output)
+		return fmt.Sprintf("%s would be delivered to %s again; nothing was done.", events, r.Output)
 	case !running:
-		return fmt.Sprintf("%s, the first of %s, will be delivered to %s again when siemrelay runs.", events, stamp(r.First), r.Output)
+		return fmt.Sprintf("%s will be delivered to %s again when siemrelay runs.", events, r.Output)
 	default:
-		return fmt.Sprintf("%s, the first of %s, are being delivered to %s again.", events, stamp(r.First), r.Output)
+		return fmt.Sprintf("%s %s being delivered to %s again.", events, are, r.Output)
 	}
 }
 
@@ -117,6 +121,7 @@ func (r *replaying) stop(ctx context.Context, d *desk) error {
 			return d.CancelReplay(ctx, admin.OutputRequest{Output: r.output, DryRun: dryRun})
 		},
 		nothing: func(c admin.CancelResult) bool { return c.Dropped == 0 },
+		settled: func(c *admin.CancelResult) { c.DryRun = false },
 		would: func(c admin.CancelResult) string {
 			if c.Dropped == 0 {
 				return fmt.Sprintf("There is nothing to drop of a replay to %s%s.", c.Output, inHand(c))

@@ -112,9 +112,9 @@ func (s *sending) run(ctx context.Context, files []string) error {
 		return err
 	}
 	s.meter.clear()
-	fmt.Fprintf(s.std.out, "%d webhooks accepted, %d not\n", s.accepted, s.failed)
+	fmt.Fprintf(s.std.out, "%s accepted, %d not\n", count(s.accepted, "webhook"), s.failed)
 	if s.failed > 0 {
-		return fmt.Errorf("%d webhooks were not accepted", s.failed)
+		return fmt.Errorf("%s not accepted", count(s.failed, "webhook"))
 	}
 	return ctx.Err()
 }
@@ -240,12 +240,8 @@ func (s *sending) deliver(ctx context.Context, name string, body []byte) {
 	for _, a := range attempts {
 		took += a.Took
 	}
-	tries := "1 attempt"
-	if len(attempts) > 1 {
-		tries = fmt.Sprintf("%d attempts", len(attempts))
-	}
 	s.meter.clear()
-	fmt.Fprintf(s.std.out, "%-38s %-12s %s, %v: %s\n", name, word, tries, took.Round(time.Millisecond), last)
+	fmt.Fprintf(s.std.out, "%-38s %-12s %s, %v: %s\n", name, word, count(len(attempts), "attempt"), took.Round(time.Millisecond), last)
 	s.meter.step()
 }
 

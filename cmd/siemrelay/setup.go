@@ -6,7 +6,7 @@ func newSetup(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "setup",
 		Short: "Prepare what the outputs deliver to",
-		Args:  usageArgs(cobra.NoArgs),
+		Args:  usageArgs(commandsOnly),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newSetupElasticsearch(std), newSetupKibana(std))

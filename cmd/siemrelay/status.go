@@ -51,8 +51,8 @@ func printStatus(out *os.File, s admin.Status) {
 	fmt.Fprintf(out, "dead letters  %s of %s\n", size(s.Spool.DeadLetterBytes), size(s.Spool.DeadLetterMax))
 	fmt.Fprintf(out, "rejected      %s\n", count(s.Rejected, "body"))
 	if r := s.Receiver; r != nil {
-		fmt.Fprintf(out, "webhooks      %d accepted, %d retries of the sender, %d refused since the start; the last one %s\n",
-			r.Accepted, r.Duplicates, r.Rejected, stamp(r.LastAccepted))
+		fmt.Fprintf(out, "webhooks      %d accepted, %s of the sender, %d refused since the start; the last one %s\n",
+			r.Accepted, count(r.Duplicates, "retry"), r.Rejected, stamp(r.LastAccepted))
 	}
 	fmt.Fprintln(out)
 	printLedger(out, s.Outputs)

@@ -67,7 +67,7 @@ func validate(ctx context.Context, flag string, connect bool, std streams) error
 			}
 		}
 	}
-	fmt.Fprintf(std.out, "%s: the configuration is good, %d outputs\n", path, len(outs))
+	fmt.Fprintf(std.out, "%s: the configuration is good, %s\n", path, count(len(outs), "output"))
 	if !connect {
 		return nil
 	}

@@ -157,11 +157,7 @@ func readRequest(w http.ResponseWriter, r *http.Request, into any) error {
 		}
 		return nil
 	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return Errorf(Invalid, "the request is larger than %d bytes", tooLarge.Limit)
-	}
-	return Errorf(Invalid, "read the request: %s", strings.TrimPrefix(err.Error(), "json: "))
+	return requestError(err)
 }
 
 func parseLetterQuery(v url.Values) (q LetterQuery, err error) {

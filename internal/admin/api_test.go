@@ -161,13 +161,18 @@ func TestWrongRequests(t *testing.T) {
 		checkRefusal(t, q, address, text)
 	}
 	for body, text := range map[string]string{
-		``:                                 "EOF",
-		`{`:                                "unexpected EOF",
-		`[]`:                               "array",
-		`{"all":true} {}`:                  "after its JSON object",
-		`{"all":"yes"}`:                    "string",
-		`{"al":true}`:                      `unknown field`,
-		`{"since":"yesterday"}`:            "time",
+		``:                                 "the request is empty; it must be a JSON object",
+		`{`:                                "the request ends inside its JSON",
+		`[]`:                               "the request is a JSON array; it must be an object",
+		`nonsense`:                         "the request is not JSON at byte 2",
+		`{"all":true} {}`:                  "the request has something after its JSON object",
+		`{"all":"yes"}`:                    "all is a string; it must be true or false",
+		`{"ids":"1"}`:                      "ids is a string; it must be a list",
+		`{"ids":[1.5]}`:                    "ids is a number; it must be a whole number",
+		`{"output":true}`:                  "output is a boolean; it must be a string",
+		`{"al":true}`:                      `there is no field "al" in this request`,
+		`{"since":"yesterday"}`:            "a time in the request must be RFC 3339",
+		`{"since":5}`:                      "a time in the request must be RFC 3339",
 		strings.Repeat(" ", 64<<10) + `{}`: "larger than 65536",
 	} {
 		checkRefusal(t, request{

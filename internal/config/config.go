@@ -139,6 +139,9 @@ type Output struct {
 	EventOriginal bool   `yaml:"event_original" doc:"Write the raw webhook body to event.original too."`
 
 	Settings any `yaml:"-"`
+	// Where is the place of Settings in the file, for a mistake that only the caller
+	// can see: what two outputs have in common.
+	Where Mistake `yaml:"-"`
 }
 
 // Batch says when a batch is complete: as soon as one of the limits is reached.

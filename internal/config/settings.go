@@ -25,6 +25,7 @@ func (d *decoder) settings(e *entries, o *Output, p place) {
 			d.value(x.value, reflect.ValueOf(settings).Elem(), field{}, at)
 			if exists {
 				o.Settings = settings
+				o.Where = Mistake{File: d.file, Line: at.line, Column: at.column, Key: at.path}
 			}
 		}
 	}

@@ -9,9 +9,12 @@
 package operations
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -146,20 +149,22 @@ func (d *Desk) entry(name string) (ledger.Entry, error) {
 	if name == "" {
 		return ledger.Entry{}, admin.Errorf(admin.Invalid, "output is missing: the name of an output")
 	}
-	known := ""
+	var known []string
 	for _, e := range d.entries() {
 		if e.Output == name {
 			return e, nil
 		}
-		known += ", " + e.Output
+		known = append(known, e.Output)
 	}
-	if _, ok := d.output(name); ok { // it has not run yet
-		return ledger.Entry{Output: name}, nil
+	for _, o := range d.o.Outputs { // some may not have run yet
+		if o.Name == name {
+			return ledger.Entry{Output: name}, nil
+		}
+		if !slices.Contains(known, o.Name) {
+			known = append(known, o.Name)
+		}
 	}
-	if known == "" {
-		known = ", none"
-	}
-	return ledger.Entry{}, admin.Errorf(admin.NotFound, "there is no output %q; there are: %s", name, known[2:])
+	return ledger.Entry{}, admin.Errorf(admin.NotFound, "there is no output %q; there are: %s", name, cmp.Or(strings.Join(known, ", "), "none"))
 }
 
 func (d *Desk) entries() []ledger.Entry { return ledger.Entries(d.o.Spool, d.o.Letters) }

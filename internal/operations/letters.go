@@ -20,6 +20,9 @@ func (d *Desk) DeadLetters(_ context.Context, q admin.LetterQuery) (admin.Letter
 	if err != nil {
 		return admin.LetterPage{}, err
 	}
+	if err := d.checkOutput(q.Output); err != nil {
+		return admin.LetterPage{}, err
+	}
 	chosen := stored(q.Selection)
 	page := admin.LetterPage{Letters: []admin.Letter{}}
 	letters, err := d.o.Letters.List(chosen, p.Limit, p.After)
@@ -43,6 +46,16 @@ func (d *Desk) DeadLetters(_ context.Context, q admin.LetterQuery) (admin.Letter
 		}
 	}
 	return page, nil
+}
+
+// checkOutput returns an error for the name of an output that there is not, and was
+// not.
+func (d *Desk) checkOutput(name string) error {
+	if name == "" {
+		return nil
+	}
+	_, err := d.entry(name)
+	return err
 }
 
 // stored is the selection as the store knows it.
@@ -146,6 +159,9 @@ func (d *Desk) DropDeadLetters(_ context.Context, a admin.LetterAction) (admin.L
 func (d *Desk) choose(a admin.LetterAction) ([]deadletter.Selection, admin.LetterResult, error) {
 	r := admin.LetterResult{DryRun: a.DryRun}
 	if err := a.CheckAction(); err != nil {
+		return nil, r, err
+	}
+	if err := d.checkOutput(a.Output); err != nil {
 		return nil, r, err
 	}
 	chosen := stored(a.Selection)

@@ -61,6 +61,11 @@ func TestListingsOfLetters(t *testing.T) {
 		_, err := r.DeadLetters(t.Context(), q)
 		r.code(err, admin.Invalid)
 	}
+	_, err := r.DeadLetters(t.Context(), admin.LetterQuery{Selection: admin.Selection{Output: "nobody"}})
+	r.code(err, admin.NotFound)
+	if want := `there is no output "nobody"; there are: alpha, beta, gone`; err == nil || err.Error() != want {
+		t.Errorf("an output that there is not: %v, want %s", err, want)
+	}
 }
 
 func TestOneLetterWithWhatWouldBeSentNow(t *testing.T) {
@@ -124,11 +129,13 @@ func TestReplayOfLetters(t *testing.T) {
 	if page, err := r.DeadLetters(t.Context(), admin.LetterQuery{}); err != nil || got.Letters != 1 || len(page.Letters) != 1 || page.Letters[0].Output != "gone" {
 		t.Errorf("all: %+v; left %v %v, want that of gone only", got, ids(page), err)
 	}
-	for name, s := range map[string]admin.Selection{"by name": {Output: "gone"}, "by id": {IDs: []int64{4}}, "unknown": {Output: "nobody"}} {
+	for name, s := range map[string]admin.Selection{"by name": {Output: "gone"}, "by id": {IDs: []int64{4}}} {
 		_, err := act(admin.LetterAction{Selection: s})
 		t.Log(name)
 		r.code(err, admin.Conflict)
 	}
+	_, err = act(admin.LetterAction{Selection: admin.Selection{Output: "nobody"}})
+	r.code(err, admin.NotFound)
 	_, err = act(admin.LetterAction{})
 	r.code(err, admin.Invalid)
 }

@@ -56,7 +56,7 @@ func underWay(output string, left uint64) error {
 	if left == 0 {
 		return admin.Errorf(admin.Conflict, "a replay to %s is under way; wait for it, or cancel it", output)
 	}
-	return admin.Errorf(admin.Conflict, "a replay to %s is under way, %s are left; wait for it, or cancel it", output, events(left, "event"))
+	return admin.Errorf(admin.Conflict, "a replay to %s is under way, %s left; wait for it, or cancel it", output, events(left, "event"))
 }
 
 // span finds the sequences of a request, from, and to which is not in it; next is

@@ -171,8 +171,11 @@ func (r *Relay) put() (err error) {
 // tell mentions new dead letters in the log.
 func (r *Relay) tell() {
 	l := &r.letters[0]
-	r.trouble.note(reasonRefused, fmt.Sprintf("%d events, the first of them %s, number %d in the spool, are kept as dead letters (%s)",
-		len(r.letters), l.EventID, l.Sequence, l.Reason), errors.New(l.Error))
+	what := fmt.Sprintf("event %s, number %d in the spool, is kept as a dead letter (%s)", l.EventID, l.Sequence, l.Reason)
+	if n := len(r.letters); n > 1 {
+		what = fmt.Sprintf("%d events, the first of them %s, number %d in the spool, are kept as dead letters (%s)", n, l.EventID, l.Sequence, l.Reason)
+	}
+	r.trouble.note(reasonRefused, what, errors.New(l.Error))
 }
 
 // errorText is the text of an output's error, which may be anything.
