@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -17,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
 	"github.com/siemrelay/siemrelay/internal/receiver"
@@ -63,27 +63,25 @@ func BenchmarkBare(b *testing.B) {
 	ln := listen(b)
 	go func() { _ = server.Serve(ln) }() // ends with the listener
 	defer server.Shutdown()
-	load(b, ln.Addr().String())
+	load(b, ln.Addr().String(), nil)
 }
 
+// BenchmarkReceiver is what the door costs, over plain HTTP and over TLS.
 func BenchmarkReceiver(b *testing.B) {
-	s, err := receiver.New(receiver.Options{
-		Credentials: []receiver.Credential{{Username: "defense", Password: func() string { return "correct horse" }}},
-		Store:       nullStore{},
-		Logger:      slog.New(slog.DiscardHandler),
-		Registry:    prometheus.NewRegistry(),
-	})
-	if err != nil {
-		b.Fatal(err)
+	for _, secure := range []bool{false, true} {
+		b.Run(map[bool]string{false: "http", true: "https"}[secure], func(b *testing.B) {
+			d := open(b, secure, func(o *receiver.Options) {
+				o.Credentials = []receiver.Credential{{Username: "defense", Password: func() string { return "correct horse" }}}
+				o.Store = nullStore{}
+				o.Logger = slog.New(slog.DiscardHandler)
+			})
+			load(b, d.Address, d.TLS)
+		})
 	}
-	ln := listen(b)
-	go func() { _ = s.Serve(ln) }() // ends with Shutdown
-	defer s.Shutdown(b.Context())
-	load(b, ln.Addr().String())
 }
 
 // load sends b.N webhooks over keep-alive connections.
-func load(b *testing.B, address string) {
+func load(b *testing.B, address string, secure *tls.Config) {
 	request := webhook()
 	b.SetBytes(int64(len(request)))
 	b.ReportAllocs()
@@ -97,6 +95,9 @@ func load(b *testing.B, address string) {
 			b.Fatal(err)
 		}
 		defer c.Close()
+		if secure != nil {
+			c = tls.Client(c, secure)
+		}
 		conns = append(conns, c)
 	}
 	b.ResetTimer()
