@@ -45,6 +45,7 @@ type outputOptions struct {
 	name     string
 	registry prometheus.Registerer // nil counts for nobody
 	format   string
+	dataDir  string // spool.dir
 	// companies are those of the configuration, by id.
 	companies map[string]config.Company
 }
@@ -108,6 +109,7 @@ func outputTypes() []outputType {
 			},
 			owns: func(any) string { return "" },
 		},
+		localOutput(),
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 func (p *process) newAdmin(cfg *config.Config, desk *operations.Desk, registry *prometheus.Registry) (*admin.Server, error) {
 	o := admin.Options{
 		Ready: p.ready.check, Gatherer: registry, Registry: registry, Logger: p.log,
-		Operations: desk, AccessDir: cfg.Spool.Dir,
+		Operations: desk, Explorer: desk, AccessDir: cfg.Spool.Dir,
 		CertFile: cfg.Admin.TLS.CertFile, KeyFile: cfg.Admin.TLS.KeyFile,
 		Listen: cfg.Admin.Listen, Hosts: cfg.Admin.Hosts,
 	}

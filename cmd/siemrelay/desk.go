@@ -54,6 +54,8 @@ func newDesk(cfg *config.Config, s *stores, o deskOptions) (*operations.Desk, er
 			return operations.Receipt(r), err
 		},
 	}
+	options.Store = s.events
+	options.StoreOutput, _ = localStore(cfg)
 	for _, c := range cfg.Outputs {
 		out := operations.Output{Name: c.Name, Type: c.Type, Format: c.Format, Overwrites: overwrites(c)}
 		var err error
@@ -153,7 +155,7 @@ func askProcess(ctx context.Context, dir string) (*desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &desk{Operations: client, running: true, close: func() error { return nil }}, nil
+	return &desk{Operations: client, Explorer: client, running: true, close: func() error { return nil }}, nil
 }
 
 // openFiles returns a desk on the files of a stopped process. The error is
@@ -177,7 +179,7 @@ func openFiles(cfg *config.Config, log *slog.Logger) (*desk, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	return &desk{Operations: d, close: s.close}, nil
+	return &desk{Operations: d, Explorer: d, close: s.close}, nil
 }
 
 // checkOwner refuses that root works on another user's files: what it makes there,

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/siemrelay/siemrelay/internal/config"
-	"github.com/siemrelay/siemrelay/outputs/file"
 )
 
 const (
@@ -54,9 +53,7 @@ func unconfigured() *config.Config {
 	cfg := config.Default()
 	cfg.Receiver.Listen = loopbackDoor
 	cfg.Spool.Dir = filepath.Join(dataDir, "spool")
-	out := config.DefaultOutput("events", outputTypes()[0].OutputType)
-	out.Settings.(*file.Config).Path = filepath.Join(dataDir, "events.ndjson")
-	cfg.Outputs = []config.Output{out}
+	cfg.Outputs = []config.Output{config.DefaultOutput("local", localOutput().OutputType)}
 	return cfg
 }
 

@@ -25,6 +25,7 @@ func operating(std streams, open opener) []*cobra.Command {
 // desk is what the commands that see and mend work on.
 type desk struct {
 	admin.Operations
+	admin.Explorer
 	running bool // in a process that delivers; if not, on the files of a stopped one
 	close   func() error
 }

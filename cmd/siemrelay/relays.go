@@ -30,7 +30,7 @@ func (p *process) startRelays(cfg *config.Config, o relayOptions) error {
 	metrics := relay.NewMetrics(o.registry)
 	for _, c := range cfg.Outputs {
 		log := p.log.With("output", c.Name)
-		out, err := p.newOutput(c, outputOptions{stdout: o.stdout, log: log, registry: o.registry, companies: cfg.Companies})
+		out, err := p.newOutput(c, outputOptions{stdout: o.stdout, log: log, registry: o.registry, dataDir: cfg.Spool.Dir, companies: cfg.Companies})
 		if err != nil {
 			return outputFailure(err)
 		}

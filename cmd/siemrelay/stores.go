@@ -14,6 +14,7 @@ import (
 	"github.com/siemrelay/siemrelay/internal/deadletter"
 	"github.com/siemrelay/siemrelay/internal/ledger"
 	"github.com/siemrelay/siemrelay/internal/spool"
+	"github.com/siemrelay/siemrelay/outputs/local"
 )
 
 // The files beside the spool's own under spool.dir.
@@ -28,6 +29,7 @@ type stores struct {
 	letters *deadletter.Store
 	rejects *deadletter.Rejects // nil if its file can't be used, which costs no webhook
 	ages    *ledger.Ages
+	events  *local.Reader // of the first local output; nil if the configuration has none
 }
 
 // storeOptions say who opens the stores.
@@ -87,6 +89,11 @@ func (s *stores) open(cfg *config.Config, o storeOptions) (err error) {
 			return err
 		}
 	}
+	if _, path := localStore(cfg); path != "" {
+		if s.events, err = local.NewReader(local.ReaderOptions{Path: path, Logger: o.log}); err != nil {
+			return err
+		}
+	}
 	s.rejects, err = deadletter.OpenRejected(deadletter.RejectedOptions{
 		Path:     filepath.Join(cfg.Spool.Dir, rejectedFile),
 		Log:      o.log,
@@ -125,6 +132,9 @@ func (s *stores) close() error {
 	var errs []error
 	if s.rejects != nil {
 		errs = append(errs, named("close the rejected bodies", s.rejects.Close()))
+	}
+	if s.events != nil {
+		errs = append(errs, named("close the local store", s.events.Close()))
 	}
 	if s.letters != nil {
 		errs = append(errs, named("close the dead letters", s.letters.Close()))

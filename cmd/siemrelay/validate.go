@@ -100,7 +100,7 @@ func validate(ctx context.Context, flag string, connect bool, std streams) error
 func openOutputs(cfg *config.Config, stdout io.Writer) ([]outputs.Output, error) {
 	var outs []outputs.Output
 	for _, c := range cfg.Outputs {
-		out, err := openOutput(c, outputOptions{stdout: stdout, log: slog.New(slog.DiscardHandler), companies: cfg.Companies})
+		out, err := openOutput(c, outputOptions{stdout: stdout, log: slog.New(slog.DiscardHandler), dataDir: cfg.Spool.Dir, companies: cfg.Companies})
 		if err != nil {
 			return outs, err
 		}

@@ -43,6 +43,8 @@ type Options struct {
 	Now      func() time.Time // wall clock; nil: time.Now
 	// Operations are behind the API; nil: there is none.
 	Operations Operations
+	// Explorer is behind it too; nil: there are no events to look at.
+	Explorer Explorer
 	// Console is the pages for people; nil: there are none.
 	Console Console
 	// AccessDir is the spool's folder, whose lock the process has. While the server
@@ -152,7 +154,7 @@ func (s *Server) route(o Options) {
 	s.mux.HandleFunc(LogoutPath, s.logOut)
 	if o.Operations != nil {
 		s.accessDir, s.token = o.AccessDir, newToken()
-		s.mux.Handle(apiPrefix, (&api{o.Operations, o.Logger}).handler())
+		s.mux.Handle(apiPrefix, (&api{ops: o.Operations, explorer: o.Explorer, log: o.Logger}).handler())
 	}
 	if s.console != nil {
 		s.mux.Handle("/", s.console)

@@ -37,10 +37,11 @@ const (
 	workTime = 5 * time.Minute
 )
 
-// api answers requests by calling Operations.
+// api answers requests by calling Operations and Explorer.
 type api struct {
-	ops Operations
-	log *slog.Logger
+	ops      Operations
+	explorer Explorer // may be nil
+	log      *slog.Logger
 }
 
 func (a *api) handler() http.Handler {
@@ -73,6 +74,9 @@ func (a *api) handler() http.Handler {
 	on(ReplayPath, http.MethodPost, post(a, a.ops.Replay))
 	on(CancelPath, http.MethodPost, post(a, a.ops.CancelReplay))
 	on(ForgetPath, http.MethodPost, post(a, a.ops.Forget))
+	if a.explorer != nil {
+		a.explore(on)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, Errorf(NotFound, "there is nothing at %s", r.URL.Path))
 	})

@@ -23,6 +23,9 @@ type OutputType struct {
 	Settings func() any
 	// DefaultFormat is the format of an output that names none.
 	DefaultFormat string
+	// NeedsECS: the output reads its events, so that the format must be ecs, and
+	// event_original true.
+	NeedsECS bool
 }
 
 // Options is what the configuration can't know, and its way to the outside.

@@ -32,9 +32,22 @@ func (d *decoder) settings(e *entries, o *Output, p place) {
 	if o.Format == "" {
 		o.Format = chosen.DefaultFormat
 	}
+	if chosen.NeedsECS {
+		o.checkECS(&scope{decoder: d, at: p})
+	}
 	if exists && o.Format == "" {
 		s := &scope{decoder: d, at: p}
 		s.report("format", "is missing; one of %s", strings.Join(d.options.Formats, ", "))
+	}
+}
+
+// checkECS refuses what an output can't read.
+func (o *Output) checkECS(s *scope) {
+	if o.Format != "ecs" {
+		s.report("format", "does not go with the type %s, which reads the events that it keeps; write ecs, or leave it out", o.Type)
+	}
+	if !o.EventOriginal {
+		s.report("event_original", "does not go with the type %s, which shows the raw webhooks; write true, or leave it out", o.Type)
 	}
 }
 

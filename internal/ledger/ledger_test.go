@@ -96,7 +96,7 @@ func (b *books) check(step string, want ledger.Entry) {
 	if err != nil || uint64(listed) != e.Dead {
 		b.t.Errorf("%s: %d dead letters can be listed, %v; the ledger is %+v", step, listed, err, e)
 	}
-	e.Output, e.Next = "", 0
+	e.Output, e.Next, e.Began = "", 0, 0
 	if diff := cmp.Diff(want, e); diff != "" {
 		b.t.Errorf("%s: the ledger differs (-want +got):\n%s", step, diff)
 	}
