@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,26 +17,48 @@ func newHealth() *cobra.Command {
 		Use:   "health",
 		Short: "Ask a running siemrelay whether it is healthy, for containers",
 		Long: `Asks the admin listener of a running siemrelay and exits 0 if it is healthy, 1 if
-not. The address is --address, else admin.listen of the configuration, else the
-default.`,
+not. It asks the process that runs on the spool of the configuration, and no other
+that may have its address by now. With --address it asks whatever siemrelay is there.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if address == "" {
-				cfg, _, err := loadConfig(path, configOptions())
-				if err != nil {
-					return err
-				}
-				if cfg == nil {
-					cfg = config.Default()
-				}
-				address = cfg.Admin.Listen
-			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), 5*time.Second)
 			defer cancel()
-			return admin.Check(ctx, address)
+			if address != "" {
+				return admin.Check(ctx, address)
+			}
+			cfg, _, err := loadConfig(path, configOptions())
+			if err != nil {
+				return err
+			}
+			if cfg == nil {
+				cfg = unconfigured()
+			}
+			return askHealth(ctx, cfg)
 		},
 	}
 	configFlag(cmd, &path)
 	cmd.Flags().StringVar(&address, "address", "", "`HOST:PORT` of the admin listener")
 	return cmd
+}
+
+// askHealth asks the process that runs on cfg's spool. Where that has left no word of its
+// address, because its disk was full when it started, any siemrelay at the configured
+// one will do: a restart would not mend the disk.
+func askHealth(ctx context.Context, cfg *config.Config) error {
+	access, err := admin.ReadAccess(cfg.Spool.Dir)
+	if err != nil {
+		return admin.Check(ctx, cfg.Admin.Listen)
+	}
+	var trusted []string
+	if access.Fingerprint != "" {
+		trusted = append(trusted, access.Fingerprint)
+	}
+	if err := admin.Check(ctx, access.Address, trusted...); err != nil {
+		return err
+	}
+	err = admin.NewClient(access).Ping(ctx)
+	if admin.CodeOf(err) == admin.Denied {
+		return fmt.Errorf("ask %s for health: another siemrelay answers there, not the one that runs on %s", access.Address, absolute(cfg.Spool.Dir))
+	}
+	return err
 }
