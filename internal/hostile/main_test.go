@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	seconds     = flag.Int("hostile.seconds", 4, "how long each attack takes")
+	seconds     = flag.Int("hostile.seconds", 2, "how long each attack takes")
 	connections = flag.Int("hostile.connections", 2000, "how many connections stall at the same time")
 	idle        = flag.Int("hostile.idle", 1000, "how many connections TestIdleConnections opens; 10,000 is thorough")
 	thorough    = flag.Bool("hostile.thorough", false, "also each sort of stalled client alone, with the default timeouts")

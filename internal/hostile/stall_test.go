@@ -1,6 +1,7 @@
 package hostile_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -73,9 +74,10 @@ func TestEachStalledClient(t *testing.T) {
 // TestIdleConnections: connections that are idle after their handshake, more than
 // are allowed by default, and a good client.
 func TestIdleConnections(t *testing.T) {
-	s := open(t, false, "  max_connections: 12000\n  read_timeout: 15s\n")
+	hold := time.Duration(*seconds+3) * time.Second
+	s := open(t, false, fmt.Sprintf("  max_connections: 12000\n  read_timeout: %s\n", hold))
 	n := enough(t, *idle)
-	r := s.attack("idle", attack{Kinds: []string{"idle after handshake"}, Attackers: n, Sources: 8, Limit: 15*time.Second + 3*grace})
+	r := s.attack("idle", attack{Kinds: []string{"idle after handshake"}, Attackers: n, Sources: 8, Limit: hold + grace})
 	if r.Connections < n {
 		t.Errorf("%d connections were opened of %d", r.Connections, n)
 	}

@@ -142,6 +142,7 @@ func (s *Server) serve(c *conn) {
 	if s.certificate != nil && !s.handshake(c) {
 		return
 	}
+	c.awaitRequest(s.readTimeout)
 	// The error says how the connection ended, which the answers and the
 	// metrics have already said.
 	_ = s.http.ServeConn(c)

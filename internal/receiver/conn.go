@@ -40,6 +40,7 @@ type conn struct {
 	turnedAway bool       // it is over max_connections
 	state      atomic.Uint32
 
+	opening  opening
 	line     requestLine
 	timedOut bool  // a read ran into its deadline
 	broken   bool  // a read failed in another way
@@ -63,7 +64,10 @@ func (s *Server) newConn(raw net.Conn) *conn {
 // fasthttp's hooks can't make, and remembers how it failed: fasthttp hides the
 // cause from errors.As in the errors of a chunked body.
 func (c *conn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
+	n, err := c.opening.take(p)
+	if n == 0 && err == nil {
+		n, err = c.Conn.Read(p)
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		var timeout net.Error
 		c.timedOut = errors.As(err, &timeout) && timeout.Timeout()

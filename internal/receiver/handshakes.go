@@ -11,11 +11,13 @@ import (
 // come at once are thousands of goroutines that can run, and every webhook queues
 // behind all of them.
 //
-// The newest waits least. When there are more than can be served in time, somebody
-// has to wait; in the order of arrival that would be everybody.
+// The newest and the oldest are served in turn. When there are more than can be served
+// in time, somebody has to wait: in the order of arrival that would be everybody, and
+// with the newest first a few would wait until the last of the others has come.
 type turns struct {
 	mu      sync.Mutex
 	free    int
+	oldest  bool            // whose turn is next
 	waiting []chan struct{} // the newest is the last
 }
 
@@ -41,9 +43,14 @@ func (t *turns) give() {
 		t.free++
 		return
 	}
-	close(t.waiting[last])
-	t.waiting[last] = nil
-	t.waiting = t.waiting[:last]
+	var next chan struct{}
+	if t.oldest {
+		next, t.waiting = t.waiting[0], t.waiting[1:]
+	} else {
+		next, t.waiting = t.waiting[last], t.waiting[:last]
+	}
+	t.oldest = !t.oldest
+	close(next)
 }
 
 // handshaking is the connection under TLS. Until the handshake is done it has a turn

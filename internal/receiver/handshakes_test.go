@@ -5,14 +5,14 @@ import (
 	"testing/synctest"
 )
 
-// TestTurnsNewestFirst: a turn goes to the newest of those who wait, each gets one,
-// and none is lost.
-func TestTurnsNewestFirst(t *testing.T) {
+// TestTurns: a turn goes to the newest and the oldest of those who wait, in turn; each
+// gets one, and none is lost.
+func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := turns{free: 1}
 		all.take()
-		got := make(chan int, 3)
-		for i := range 3 {
+		got := make(chan int, 4)
+		for i := range 4 {
 			go func() { // ends when it has had its turn
 				all.take()
 				got <- i
@@ -21,7 +21,7 @@ func TestTurnsNewestFirst(t *testing.T) {
 			synctest.Wait() // it waits for its turn
 		}
 		all.give()
-		for want := 2; want >= 0; want-- {
+		for _, want := range []int{3, 0, 2, 1} {
 			if i := <-got; i != want {
 				t.Errorf("the turn went to %d, want %d", i, want)
 			}
