@@ -35,7 +35,7 @@ func wrapped(t *testing.T, prefix ...string) (command string) {
 	var b strings.Builder
 	b.WriteString("#!/bin/sh\nexec")
 	for _, word := range append(prefix, binary) {
-		fmt.Fprintf(&b, " '%s'", word)
+		fmt.Fprintf(&b, " '%s'", strings.ReplaceAll(word, "'", `'\\''`))
 	}
 	b.WriteString(" \"$@\"\n")
 	if err := os.WriteFile(command, []byte(b.String()), 0o700); err != nil {
