@@ -95,7 +95,7 @@ func (d *database) prepare() error {
 		`UPDATE events SET company = ?, word = ?, packed = ? WHERE n = ?`:                                                           &d.replace,
 		`INSERT INTO events_text (rowid, text, company, source, facets) VALUES (?, ?, ?, ?, ?)`:                                     &d.index,
 		`DELETE FROM events_text WHERE rowid = ?`:                                                                                   &d.unindex,
-		`SELECT n, event, version, noted, packed FROM records WHERE hash = ?`:                                                       &d.record,
+		`SELECT n, event, company, version, noted, packed FROM records WHERE hash = ?`:                                              &d.record,
 		`INSERT INTO records (n, hash, event, version, noted, updated, company, kind, risk, severity, open, packed)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`: &d.putRecord,
 		`DELETE FROM records WHERE n = ?`: &d.dropRecord,

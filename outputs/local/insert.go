@@ -19,6 +19,14 @@ type writing struct {
 	packed    []byte
 	companies map[string]company
 	counts    map[slot]int
+	records   map[[16]byte]storedRecord // that have changed, by the hash of their keys
+}
+
+func (o *Output) begin(d *database, tx *sql.Tx) *writing {
+	return &writing{
+		database: d, tx: tx, codec: o.codec, packed: o.packed,
+		companies: map[string]company{}, counts: map[slot]int{}, records: map[[16]byte]storedRecord{},
+	}
 }
 
 // company is a row of the table companies.
@@ -195,8 +203,11 @@ func (w *writing) counted(second, company int64, word, by int) {
 	}
 }
 
-// flush writes what was counted.
+// flush writes what was counted, and the records.
 func (w *writing) flush() error {
+	if err := w.flushRecords(); err != nil {
+		return err
+	}
 	for s, n := range w.counts {
 		if n == 0 {
 			continue

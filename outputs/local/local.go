@@ -172,7 +172,10 @@ func (o *Output) rebuild() string {
 func (o *Output) store(ctx context.Context, d *database, batch []outputs.Message, results []outputs.Result) error {
 	before, offset := d.last, d.offset
 	err := d.transact(func(tx *sql.Tx) error {
-		w := &writing{database: d, tx: tx, codec: o.codec, packed: o.packed, companies: map[string]company{}, counts: map[slot]int{}}
+		w := o.begin(d, tx)
+		if err := o.prune(w, pruneLeast+2*len(batch)); err != nil {
+			return fmt.Errorf("delete old events: %w", err)
+		}
 		for i := range batch {
 			if err := ctx.Err(); err != nil {
 				return fmt.Errorf("store events: %w", err)
@@ -184,11 +187,11 @@ func (o *Output) store(ctx context.Context, d *database, batch []outputs.Message
 				return fmt.Errorf("store event %s: %w", batch[i].ID, err)
 			}
 		}
-		o.packed = w.packed
 		if err := w.flush(); err != nil {
 			return fmt.Errorf("store events: %w", err)
 		}
-		return o.prune(w, pruneLeast+2*len(batch))
+		o.packed = w.packed
+		return nil
 	})
 	if err != nil {
 		d.last, d.offset = before, offset

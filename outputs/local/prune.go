@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 )
 
@@ -71,6 +72,7 @@ func (w *writing) dropEvents(before int64, n int) (gone int, err error) {
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
+	slices.Sort(list)
 	for _, n := range list {
 		if err := w.exec(w.unindex, n); err != nil {
 			return 0, err
@@ -99,15 +101,8 @@ func (w *writing) dropRecords(condition string, n int, args ...any) error {
 	if err != nil {
 		return err
 	}
-	for _, n := range list {
-		if err := w.exec(w.unindexRecord, n); err != nil {
-			return err
-		}
-		if err := w.exec(w.dropRecord, n); err != nil {
-			return err
-		}
-	}
-	return nil
+	slices.Sort(list)
+	return w.dropNumbers(list)
 }
 
 // each calls f for every row and closes rows.
@@ -144,8 +139,7 @@ func (o *Output) prunes() {
 	}
 	err := o.write(func(d *database) error {
 		return d.transact(func(tx *sql.Tx) error {
-			w := &writing{database: d, tx: tx, codec: o.codec, counts: map[slot]int{}}
-			return o.prune(w, 20*pruneLeast)
+			return o.prune(o.begin(d, tx), 20*pruneLeast)
 		})
 	})
 	if err != nil {

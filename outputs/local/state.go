@@ -1,11 +1,13 @@
 package local
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +55,7 @@ func (w *writing) state(n int64, c company, m *outputs.Message, d *Facts) error 
 		return nil
 	}
 	sum := sha256.Sum256([]byte(m.Key))
-	hash := sum[:16]
+	hash := [16]byte(sum[:])
 	there, err := w.stored(hash)
 	if err != nil {
 		return err
@@ -68,30 +70,37 @@ func (w *writing) state(n int64, c company, m *outputs.Message, d *Facts) error 
 	if takes {
 		next.record = d.record(m)
 		next.keep(there.record)
-		next.n, next.event, next.state = n, eventID(m.ID), version
+		next.n, next.event, next.state, next.company = n, eventID(m.ID), version, c.id
 	}
-	if changed := next.supply(there, version, d); !takes && !changed {
-		return nil
+	if changed := next.supply(there, version, d); takes || changed {
+		next.was = there.was
+		w.records[hash] = next
 	}
-	return w.put(hash, c, there, next)
+	return nil
 }
 
 // storedRecord is a row of the table records.
 type storedRecord struct {
-	n     int64 // 0: there is none
-	event []byte
+	n       int64 // 0: there is none
+	was     int64 // its number in the database, before this transaction
+	event   []byte
+	company int64
 	versions
 	record Record
 }
 
-// stored reads the row of a record, if there is one.
-func (w *writing) stored(hash []byte) (r storedRecord, err error) {
+// stored returns a record as this transaction has left it, if there is one.
+func (w *writing) stored(hash [16]byte) (r storedRecord, err error) {
+	if r, ok := w.records[hash]; ok {
+		return r, nil
+	}
 	var packed []byte
-	err = w.row(w.record, hash).Scan(&r.n, &r.event, &r.state, &r.note, &packed)
+	err = w.row(w.record, hash[:]).Scan(&r.n, &r.event, &r.company, &r.state, &r.note, &packed)
 	if errors.Is(err, sql.ErrNoRows) {
 		return storedRecord{}, nil
 	}
 	if err == nil {
+		r.was = r.n
 		r.record, err = w.codec.record(packed)
 	}
 	return r, err
@@ -150,16 +159,47 @@ func (r *storedRecord) supply(there storedRecord, version int64, d *Facts) bool 
 	return changed
 }
 
-// put writes a record in the place of the one that is there, if any.
-func (w *writing) put(hash []byte, c company, there, next storedRecord) error {
-	if there.n > 0 {
-		if err := w.exec(w.unindexRecord, there.n); err != nil {
-			return err
+// flushRecords writes the records that have changed: first what goes, then what comes,
+// both in the order of their numbers, because the index writes a part of its own
+// whenever a number is lower than the one before.
+func (w *writing) flushRecords() error {
+	var gone []int64
+	var hashes [][16]byte
+	for hash, r := range w.records {
+		hashes = append(hashes, hash)
+		if r.was > 0 {
+			gone = append(gone, r.was)
 		}
-		if err := w.exec(w.dropRecord, there.n); err != nil {
+	}
+	slices.Sort(gone)
+	slices.SortFunc(hashes, func(a, b [16]byte) int { return cmp.Compare(w.records[a].n, w.records[b].n) })
+	if err := w.dropNumbers(gone); err != nil {
+		return err
+	}
+	for _, hash := range hashes {
+		if err := w.put(hash, w.records[hash]); err != nil {
 			return err
 		}
 	}
+	clear(w.records)
+	return nil
+}
+
+// dropNumbers deletes records.
+func (w *writing) dropNumbers(numbers []int64) error {
+	for _, n := range numbers {
+		if err := w.exec(w.unindexRecord, n); err != nil {
+			return err
+		}
+		if err := w.exec(w.dropRecord, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put writes a record that is not there.
+func (w *writing) put(hash [16]byte, next storedRecord) error {
 	r := &next.record
 	document, err := json.Marshal(r)
 	if err != nil {
@@ -170,8 +210,8 @@ func (w *writing) put(hash []byte, c company, there, next storedRecord) error {
 	if r.Status == statusOpen {
 		open = 1
 	}
-	err = w.exec(w.putRecord, next.n, hash, next.event, next.state, next.note, r.Updated.UnixNano(),
-		c.id, r.Kind, r.Risk, r.Severity, open, w.packed)
+	err = w.exec(w.putRecord, next.n, hash[:], next.event, next.state, next.note, r.Updated.UnixNano(),
+		next.company, r.Kind, r.Risk, r.Severity, open, w.packed)
 	if err != nil {
 		return err
 	}
