@@ -10,8 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http/httptest"
@@ -113,7 +112,7 @@ func TestReceiversThatAreNotTrusted(t *testing.T) {
 	for _, r := range receivers {
 		fixed := trusted.sign(good)
 		r.server = elasticsearchtest.NewTLS(t, func(s *httptest.Server) {
-			s.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that are meant to fail
+			s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // of handshakes that are meant to fail
 			s.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 				c := &tls.Config{Certificates: []tls.Certificate{*r.bad}, MinVersion: tls.VersionTLS10, MaxVersion: r.maxVersion}
 				if mended.Load() && r.mend == nil {

@@ -94,10 +94,10 @@ type Options struct {
 	Allow          []netip.Prefix    // networks of the senders; none: everybody
 	Certificate    *certificate.Pair // offers http/1.1, the only version that fasthttp speaks; nil: plain HTTP
 	MaxBody        int64             // bytes, of the body as sent and as inflated
-	MaxConnections int
-	ReadTimeout    time.Duration // for the TLS handshake, and for headers and body together
-	WriteTimeout   time.Duration // for an answer
-	IdleTimeout    time.Duration // between two requests
+	MaxConnections int               // fewer where the process may not open that many files
+	ReadTimeout    time.Duration     // for the TLS handshake, and for headers and body together
+	WriteTimeout   time.Duration     // for an answer
+	IdleTimeout    time.Duration     // between two requests
 	// FailedLogins is how many failed logins within a minute from one address,
 	// for IPv6 from one /64, get 401; those beyond get 429.
 	FailedLogins int
@@ -164,7 +164,7 @@ func New(o Options) (*Server, error) {
 		logger:         o.Logger,
 		now:            o.Now,
 		answers:        answers(),
-		maxConnections: o.MaxConnections,
+		maxConnections: withinFiles(o.MaxConnections, o.Logger),
 		readTimeout:    o.ReadTimeout,
 		writeTimeout:   o.WriteTimeout,
 		stopping:       make(chan struct{}),
