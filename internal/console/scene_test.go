@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/siemrelay/siemrelay/internal/admin"
@@ -19,23 +20,24 @@ func newScene(now func() time.Time) *fake {
 	f := newFake(now)
 	at := now()
 	companies := []struct{ id, name string }{{"abc12345-6789-0def", "Northwind Traders"}, {"c-2044", "Contoso Legal LLP"}, {"c-7781", "Fabrikam Foundry"}}
+	var all []fakeEvent
 	for i := range 220 {
 		kind := threats[(i*7)%len(threats)]
 		company := companies[(i*i)%len(companies)]
-		age := time.Duration((220-i)*(220-i)) * time.Minute * 9 / 10
+		age := time.Duration((220-i)*(220-i))*time.Minute*9/10 + time.Minute
 		e := fakeEvent{EventSummary: admin.EventSummary{
 			Accepted: at.Add(-age), Kind: "threat", Action: "threat-created", Code: "threat.create", Record: fmt.Sprintf("t-%04d", i),
 			Title: kind.title, Company: company.id, Name: company.name, Risk: kind.risk, Severity: severityOf(kind.risk), State: "detected", Status: "open", Source: kind.source,
 		}, Description: kind.description, Link: "https://my.defense.com/threats/" + fmt.Sprint(i)}
-		f.add(e)
+		all = append(all, e)
 		switch i % 4 {
 		case 1:
 			e.Accepted, e.Action, e.Code, e.State = e.Accepted.Add(age/3), "threat-noted", "threat.note", "assigned"
 			e.NoteBy, e.Note = []string{"Priya Shah", "Alex Morgan", "Tomasz Wójcik"}[i%3], kind.note
-			f.add(e)
+			all = append(all, e)
 		case 2, 3:
 			e.Accepted, e.Action, e.Code, e.State, e.Status = e.Accepted.Add(age/2), "threat-closed", "threat.closed", "remediated", "closed"
-			f.add(e)
+			all = append(all, e)
 		}
 	}
 	for i, subject := range []string{"Question about my latest scan results", "Please approve the change of the firewall rule", "Access for a new colleague", "The weekly report did not arrive"} {
@@ -44,10 +46,14 @@ func newScene(now func() time.Time) *fake {
 		if state == "closed" {
 			status = "closed"
 		}
-		f.add(fakeEvent{EventSummary: admin.EventSummary{
+		all = append(all, fakeEvent{EventSummary: admin.EventSummary{
 			Accepted: at.Add(-time.Duration(9-2*i) * time.Hour), Kind: "ticket", Action: "ticket-noted", Code: "ticket.note", Record: fmt.Sprintf("k-%d", i), Title: subject,
 			Company: companies[i%3].id, Name: companies[i%3].name, Severity: 21, State: state, Status: status, NoteBy: "Alex Morgan", Note: "Thanks, that answers my question.",
 		}, Reference: fmt.Sprintf("TES-TIN-G%04d", 1200+i), Priority: []string{"Standard", "Urgent"}[i%2]})
+	}
+	slices.SortStableFunc(all, func(a, b fakeEvent) int { return a.Accepted.Compare(b.Accepted) })
+	for _, e := range all {
+		f.add(e)
 	}
 	last := f.add(fakeEvent{EventSummary: admin.EventSummary{
 		Accepted: at.Add(-40 * time.Second), Kind: "threat", Action: "threat-reopened", Code: "threat.reopen", Record: "t-9000", Title: "Many failed logins, then a success",

@@ -34,6 +34,16 @@
     when.textContent = at ? new Date(columns[0][index] * 1000).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' }) : 'The whole window';
   }
 
+  // The marks of the time axis, with 24 hours: the day where it begins, else the time.
+  const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+  const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
+  function times(splits, step) {
+    return splits.map((s) => {
+      const t = new Date(s * 1000);
+      return step >= 86400 || (t.getHours() === 0 && t.getMinutes() === 0) ? day.format(t) : clock.format(t);
+    });
+  }
+
   function draw() {
     plot?.destroy();
     el().replaceChildren();
@@ -53,7 +63,7 @@
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
       scales: { x: { time: true, range: (u, min, max) => { const step = n > 1 ? columns[0][1] - columns[0][0] : 3600; return [min - step / 2, max + step / 2]; } }, y: { range: [0, top * 1.08] } },
-      axes: [{ ...axis, grid: { show: false } }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000, 1000000] }],
+      axes: [{ ...axis, grid: { show: false }, values: (u, splits, at, space, step) => times(splits, step) }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000, 1000000] }],
       series: [{}, ...order.map((k) => ({ label: names[k], fill: colour(names[k]), stroke: colour(names[k]), width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.78, 48], gap: 0 }) }))],
       hooks: { setCursor: [(u) => legend(u.cursor.idx)] },
     }, [columns[0], ...order.map((k) => sums[k])], el());

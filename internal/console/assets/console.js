@@ -49,7 +49,7 @@
   function themeButton() {
     const button = $('theme');
     if (!button) return;
-    const say = () => { button.textContent = `Theme: ${document.documentElement.dataset.theme || 'system'}`; };
+    const say = () => { $('theme-now').textContent = document.documentElement.dataset.theme || 'system'; };
     say();
     button.hidden = false;
     button.addEventListener('click', () => {
@@ -319,6 +319,7 @@
     prepare(document);
     themeButton();
     markCurrent();
+    document.querySelector('.side nav [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
     if ($('drawer')?.firstElementChild) $('drawer').focus({ preventScroll: true });
     connect();
   });
