@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +19,7 @@ func newReplay(std streams, open opener) *cobra.Command {
 	r := &replaying{operator: operator{std: std, open: open}}
 	r.since.now, r.until.now = wallClock, wallClock
 	cmd := r.command(&cobra.Command{
-		Use:   "replay --output NAME (--since TIME [--until TIME] [--overwrite] | --cancel)",
+		Use:   "replay --output NAME (--since TIME [--until TIME] [--overwrite] [--wait] | --wait | --cancel)",
 		Short: "Normalise the events of a time again and deliver them to an output again",
 		Long: `Enters the events that were accepted in a time again at one output: each is
 normalised again from its raw body, with the mapping of now, and delivered again
@@ -30,12 +32,15 @@ rollover of the data stream would be there twice. --overwrite finds and rewrites
 them all, so that a mended mapping shows in the history; it needs more privileges, which
 "siemrelay setup elasticsearch --help" names.
 
-There is one replay for an output at a time. A stopped siemrelay begins it when it
-runs again. --cancel drops what is left of one, after asking.
+There is one replay for an output at a time. The running siemrelay does it; a stopped
+one begins it when it runs again. --wait waits until it is done and shows how far it
+has come; without --since it waits for the one that is under way. --cancel drops what
+is left of one, after asking.
 
   siemrelay replay --output kibana --since 2026-06-19 --until 2026-06-20 --dry-run
   siemrelay replay --output kibana --since 24h --wait
   siemrelay replay --output kibana --since 7d --overwrite
+  siemrelay replay --output kibana --wait
   siemrelay replay --output kibana --cancel
 
 A TIME is ` + when.Form + `.`,
@@ -67,12 +72,17 @@ func (r *replaying) check() error {
 		return admin.Errorf(admin.Invalid, "--output is missing: the name of the output to deliver to again")
 	case r.cancel && (given || r.wait || r.overwrite):
 		return admin.Errorf(admin.Invalid, "--cancel goes with --output only")
-	case !r.cancel && r.since.at.IsZero():
+	case !r.cancel && !r.joins() && r.since.at.IsZero():
 		return admin.Errorf(admin.Invalid, "--since is missing: from when on to deliver again")
 	case r.wait && r.dryRun:
 		return admin.Errorf(admin.Invalid, "--wait and --dry-run don't go together")
 	}
 	return nil
+}
+
+// joins tells whether the replay that is under way is to be waited for.
+func (r *replaying) joins() bool {
+	return r.wait && r.since.at.IsZero() && r.until.at.IsZero() && !r.overwrite
 }
 
 func (r *replaying) run(ctx context.Context, d *desk, _ []string) error {
@@ -85,11 +95,19 @@ func (r *replaying) run(ctx context.Context, d *desk, _ []string) error {
 	if r.wait && !d.running {
 		return errors.New("--wait: siemrelay is not running, nothing would be delivered")
 	}
+	if r.joins() {
+		return r.join(ctx, d)
+	}
 	result, err := d.Replay(ctx, admin.ReplayRequest{Output: r.output, Since: r.since.at, Until: r.until.at, Overwrite: r.overwrite, DryRun: r.dryRun})
 	if err != nil {
 		return err
 	}
-	if err := r.say(result, func(out *os.File) { fmt.Fprintln(out, replaySentence(result, d.running)) }); err != nil {
+	if err := r.say(result, func(out *os.File) {
+		fmt.Fprintln(out, replaySentence(result, d.running))
+		if d.running && !r.wait && !r.dryRun && result.Entries > 0 && isTerminal(out) {
+			fmt.Fprintf(out, "To see how far it is: siemrelay replay --output %s --wait\n", r.output)
+		}
+	}); err != nil {
 		return err
 	}
 	if r.wait && result.Entries > 0 {
@@ -137,19 +155,45 @@ func (r *replaying) stop(ctx context.Context, d *desk) error {
 // followEvery is how often the progress is asked for.
 const followEvery = 500 * time.Millisecond
 
+// join waits for a replay that was begun before.
+func (r *replaying) join(ctx context.Context, d *desk) error {
+	left, err := r.left(ctx, d)
+	if err != nil {
+		return err
+	}
+	if err := r.say(admin.ReplayResult{Output: r.output, Entries: left}, func(out *os.File) {
+		if left == 0 {
+			fmt.Fprintf(out, "No replay to %s is under way.\n", r.output)
+		}
+	}); err != nil || left == 0 {
+		return err
+	}
+	return r.follow(ctx, d, left)
+}
+
+// left is how many events of the replay are not settled.
+func (r *replaying) left(ctx context.Context, d *desk) (uint64, error) {
+	s, err := d.Status(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var known []string
+	for _, o := range s.Outputs {
+		if o.Name == r.output {
+			return o.Replaying, nil
+		}
+		known = append(known, o.Name)
+	}
+	return 0, admin.Errorf(admin.NotFound, "there is no output %q; there are: %s", r.output, cmp.Or(strings.Join(known, ", "), "none"))
+}
+
 // follow waits until the replay is settled. That ctx ends does not end the replay.
 func (r *replaying) follow(ctx context.Context, d *desk, entries uint64) error {
 	show := isTerminal(r.std.err)
 	for {
-		s, err := d.Status(ctx)
+		left, err := r.left(ctx, d)
 		if err != nil {
 			return fmt.Errorf("follow the replay, which goes on: %w", err)
-		}
-		left := uint64(0)
-		for _, o := range s.Outputs {
-			if o.Name == r.output {
-				left = o.Replaying
-			}
 		}
 		if show {
 			fmt.Fprintf(r.std.err, "\r\x1b[K%s", progress(entries-min(left, entries), entries))
