@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/siemrelay/siemrelay/internal/admin"
+	"github.com/siemrelay/siemrelay/internal/certificate"
 	"github.com/siemrelay/siemrelay/internal/config"
 )
 
@@ -18,7 +20,8 @@ func newHealth() *cobra.Command {
 		Short: "Ask a running siemrelay whether it is healthy, for containers",
 		Long: `Asks the admin listener of a running siemrelay and exits 0 if it is healthy, 1 if
 not. It asks the process that runs on the spool of the configuration, and no other
-that may have its address by now. With --address it asks whatever siemrelay is there.`,
+that may have its address by now. With --address it asks whatever siemrelay is there,
+over plain HTTP.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), 5*time.Second)
@@ -47,7 +50,7 @@ that may have its address by now. With --address it asks whatever siemrelay is t
 func askHealth(ctx context.Context, cfg *config.Config) error {
 	access, err := admin.ReadAccess(cfg.Spool.Dir)
 	if err != nil {
-		return admin.Check(ctx, cfg.Admin.Listen)
+		return askAnyHealth(ctx, cfg.Admin)
 	}
 	var trusted []string
 	if access.Fingerprint != "" {
@@ -61,4 +64,17 @@ func askHealth(ctx context.Context, cfg *config.Config) error {
 		return fmt.Errorf("ask %s for health: another siemrelay answers there, not the one that runs on %s", access.Address, absolute(cfg.Spool.Dir))
 	}
 	return err
+}
+
+// askAnyHealth asks what is at the configured address. Over HTTPS it trusts the
+// configured certificate only.
+func askAnyHealth(ctx context.Context, c config.Admin) error {
+	if c.TLS == (config.AdminTLS{}) {
+		return admin.Check(ctx, c.Listen)
+	}
+	pair, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile)
+	if err != nil {
+		return fmt.Errorf("find the certificate of the admin listener: %w", err)
+	}
+	return admin.Check(ctx, c.Listen, certificate.Fingerprint(pair.Leaf))
 }

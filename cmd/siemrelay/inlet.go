@@ -90,6 +90,7 @@ func (p *process) newReceiver(cfg *config.Config, store receiver.Store, registry
 		if err != nil {
 			return nil, err
 		}
+		p.doorCertificate = o.Certificate
 		p.ready.certificate = validity(o.Certificate.Validity, time.Now)
 	}
 	return receiver.New(o)

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/siemrelay/siemrelay/internal/admin"
+	"github.com/siemrelay/siemrelay/internal/certificate"
 	"github.com/siemrelay/siemrelay/internal/config"
 	"github.com/siemrelay/siemrelay/internal/ledger"
 	"github.com/siemrelay/siemrelay/internal/operations"
@@ -42,7 +43,10 @@ type process struct {
 	relays    map[string]*relay.Relay // by output
 	ready     *readiness
 	receiver  *receiver.Server
-	admin     *admin.Server
+	// doorCertificate is nil over plain HTTP.
+	doorCertificate *certificate.Pair
+	tester          *tester // set before ready.open
+	admin           *admin.Server
 
 	receiverAddr, adminAddr string
 
@@ -84,6 +88,7 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 		live: &operations.Live{
 			Started: time.Now(), Ready: p.ready.refusal, Warnings: p.ready.warnings,
 			Receiver: func() admin.ReceiverStats { return received(registry) },
+			SendTest: p.sendTest,
 		},
 	})
 	if err != nil {
@@ -113,6 +118,7 @@ func (p *process) listen(cfg *config.Config, store receiver.Store, registry prom
 		return listenFailure("receiver.listen", err)
 	}
 	p.receiverAddr = listener.Addr().String()
+	p.tester = &tester{receiver: cfg.Receiver, address: p.receiverAddr, served: p.doorCertificate, now: time.Now}
 	p.ready.open.Store(true)
 	p.serve(func() error { return p.receiver.Serve(listener) })
 	return nil

@@ -35,6 +35,8 @@ type Options struct {
 	Username, Password string
 	// TLS may trust a certificate of one's own; nil is the system's trust.
 	TLS *tls.Config
+	// Direct passes by the proxy that the environment names.
+	Direct bool
 	// Retries is how often a delivery is tried again, MaxRetries for the vendor.
 	Retries int
 	// Speed divides the waits: 60 makes a minute a second. Below 1 counts as 1.
@@ -102,10 +104,14 @@ func New(o Options) (*Sender, error) {
 		o.Timeout = 30 * time.Second
 	}
 	o.Speed = max(o.Speed, 1)
+	proxy := http.ProxyFromEnvironment
+	if o.Direct {
+		proxy = nil
+	}
 	return &Sender{o: o, client: &http.Client{
 		Timeout: o.Timeout,
 		Transport: &http.Transport{
-			Proxy:             http.ProxyFromEnvironment,
+			Proxy:             proxy,
 			TLSClientConfig:   o.TLS,
 			DisableKeepAlives: true, // a webhook is rare: each comes on its own connection
 		},
