@@ -71,6 +71,18 @@ func TestEachStalledClient(t *testing.T) {
 	}
 }
 
+// TestMoreThanThereMayBe: whoever opens more connections than max_connections, and
+// shows no login on any, does not keep the good client out.
+func TestMoreThanThereMayBe(t *testing.T) {
+	const most = 200
+	s := open(t, false, fmt.Sprintf("%s  max_connections: %d\n", patient, most))
+	s.attack("more than max_connections", attack{
+		Kinds: []string{"nothing at all", "idle after handshake", "slow headers"}, Attackers: 3 * most, Sources: 8, Rate: 2 * most, Limit: 3*time.Second + grace,
+	})
+	t.Logf("%.0f of them were cut for others", s.Metrics()[`siemrelay_receiver_connections_refused_total{reason="max_connections"}`])
+	s.Stop(s.process)
+}
+
 // TestIdleConnections: connections that are idle after their handshake, more than
 // are allowed by default, and a good client.
 func TestIdleConnections(t *testing.T) {

@@ -3,6 +3,7 @@ package receiver_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -99,6 +100,51 @@ func TestMaxConnections(t *testing.T) {
 			d.mustAccept(t)
 		})
 	}
+}
+
+// TestStrangersMakeRoom: a connection over max_connections takes the place of the
+// oldest that has shown no login, wherever that one is, and never of one that has.
+func TestStrangersMakeRoom(t *testing.T) {
+	bothWays(t, func(t *testing.T, secure bool) {
+		d := open(t, secure, func(o *receiver.Options) { o.MaxConnections = 4 })
+		known := keepAlive(t, d)
+		var strangers []net.Conn
+		for _, sent := range []string{"", "POST / HTTP/1.1\r\n", "POST /webhooks/defense HTTP/1.1\r\nHost: h\r\n"} {
+			conn := dial(t, d, 20*time.Second)
+			defer conn.Close()
+			if c, ok := conn.(*tls.Conn); ok {
+				if err := c.Handshake(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := io.WriteString(conn, sent); err != nil {
+				t.Fatal(err)
+			}
+			strangers = append(strangers, conn)
+		}
+		eventually(t, "there is no room", func() bool { return d.metric(t, "siemrelay_receiver_connections") == 4 })
+		for i, conn := range strangers {
+			next := keepAlive(t, d)
+			if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("stranger %d: %v, want it cut", i, err)
+			}
+			known.again(t)
+			next.again(t)
+		}
+		if n := d.metric(t, "siemrelay_receiver_connections_refused_total", "reason=max_connections"); n != 3 {
+			t.Errorf("%v counted, want 3", n)
+		}
+		// All have shown a login now.
+		conn := dial(t, d, 20*time.Second)
+		defer conn.Close()
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("there was room for one more")
+		}
+		known.again(t)
+		if n := d.metric(t, "siemrelay_receiver_connections"); n != 4 {
+			t.Errorf("%v connections, want 4", n)
+		}
+	})
 }
 
 // client is a keep-alive connection that has had its first answer.

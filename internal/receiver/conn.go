@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"bytes"
+	"container/list"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -42,6 +43,10 @@ type conn struct {
 
 	opening  opening
 	line     requestLine
+	shown    bool          // a login, by a request on it
+	stranger *list.Element // in Server.strangers; guarded by Server.mu
+	cut      bool          // to make room for another; guarded by Server.mu
+
 	timedOut bool  // a read ran into its deadline
 	broken   bool  // a read failed in another way
 	lingers  bool  // Close lets the sender finish

@@ -12,7 +12,8 @@ import (
 // two that happen before a byte is read, in admit (accept.go):
 //
 //	address not allowed         connection closed
-//	too many connections        connection closed before TLS; 503 on plain HTTP
+//	too many connections        the oldest that has shown no login is closed for it;
+//	                            without one, closed before TLS, 503 on plain HTTP
 //
 // then those of checkHeaders, from the headers alone, before any of the body is
 // waited for; then those of checkBody. What fasthttp refuses itself (malformed
@@ -106,6 +107,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		s.refuse(ctx, o)
 		return
 	}
+	s.loginShown(ctx)
 	receipt, o := s.checkBody(ctx)
 	if s.isStopping() {
 		ctx.SetConnectionClose()

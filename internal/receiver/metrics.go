@@ -55,7 +55,7 @@ func newMetrics(o metricsOptions) (*metrics, error) {
 	}
 	requests := vector("requests_total", "Requests answered, by HTTP status code.", "code")
 	rejected := vector("rejected_total", "Requests not accepted, by reason.", "reason")
-	refused := vector("connections_refused_total", "Connections closed before a request was read, by reason.", "reason")
+	refused := vector("connections_refused_total", "Connections closed before a login was shown on them, by reason.", "reason")
 	m := &metrics{
 		now: o.now,
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{

@@ -13,7 +13,8 @@
 //   - a body that is refused for its own fault is handed to Options.Rejects;
 //   - no payload makes it answer 5xx, crash, or use memory that follows what a
 //     client declares; a panic is one 503 and one line in the log;
-//   - a stalled client is cut, and takes nothing from the others.
+//   - a stalled client is cut, and takes nothing from the others: also not the last
+//     of the connections that there may be, unless it has shown a login.
 //
 // It refuses to know what a webhook means: fields, records and formats are none of
 // its business, nor is what makes an event a retry: the Store says so. The order of its checks stands in door.go, the
@@ -147,6 +148,7 @@ type Server struct {
 	conns      map[*conn]struct{}
 	served     int // members of conns within max_connections
 	turnedAway int // those over it, while they are told so
+	strangers  strangers
 }
 
 // New checks the options. It opens nothing and starts nothing.

@@ -113,7 +113,7 @@ func (s *Server) removeListener(ln net.Listener) {
 }
 
 // track makes c a connection that Shutdown waits for, unless the server is
-// stopping or has limit connections of c's sort.
+// stopping or has limit connections of c's sort and no stranger can make room.
 func (s *Server) track(c *conn, limit int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,10 +121,13 @@ func (s *Server) track(c *conn, limit int) bool {
 		return false
 	}
 	count := s.count(c)
-	if *count >= limit {
+	if *count >= limit && (c.turnedAway || !s.makeRoom()) {
 		return false
 	}
 	*count++
+	if !c.turnedAway {
+		s.strangers.add(c)
+	}
 	s.conns[c] = struct{}{}
 	s.serving.Add(1)
 	return true
@@ -132,7 +135,12 @@ func (s *Server) track(c *conn, limit int) bool {
 
 func (s *Server) untrack(c *conn) {
 	s.mu.Lock()
-	*s.count(c)--
+	if c.cut {
+		s.strangers.cut--
+	} else {
+		*s.count(c)--
+	}
+	s.strangers.remove(c)
 	delete(s.conns, c)
 	s.mu.Unlock()
 	s.serving.Done()
