@@ -94,6 +94,9 @@ func demoConfig(dir string) (*config.Config, *firstStart, error) {
 		out.Settings.(*file.Config).Path = "-"
 		cfg.Outputs = append(cfg.Outputs, out)
 	}
+	store := config.DefaultOutput("local", localOutput().OutputType)
+	store.Batch.MaxWait = time.Millisecond
+	cfg.Outputs = append(cfg.Outputs, store)
 	first, err := selfMade(cfg, dir, config.Options{})
 	return cfg, first, err
 }

@@ -19,6 +19,7 @@ import (
 func operating(std streams, open opener) []*cobra.Command {
 	return []*cobra.Command{
 		newStatus(std, open), newDeadLetters(std, open), newRejected(std, open), newReplay(std, open), newOutputs(std, open),
+		newSearch(std, open), newShow(std, open), newTail(std, open),
 	}
 }
 

@@ -37,7 +37,7 @@ func operateWith(t *testing.T, fake *admintest.Fake, args ...string) answered {
 	}
 	std := streams{strings.NewReader("yes\n"), file("out"), file("err")}
 	open := func(context.Context, string) (*desk, error) {
-		return &desk{Operations: fake, running: true, close: func() error { return nil }}, nil
+		return &desk{Operations: fake, Explorer: fake, running: true, close: func() error { return nil }}, nil
 	}
 	root := &cobra.Command{SilenceErrors: true, SilenceUsage: true}
 	root.SetFlagErrorFunc(usageError)

@@ -21,7 +21,7 @@ import (
 func serveAPI(t *testing.T, fake *admintest.Fake) (address string, access admin.Access) {
 	t.Helper()
 	dir := t.TempDir()
-	address = serve(t, admin.Options{Operations: fake, AccessDir: dir})
+	address = serve(t, admin.Options{Operations: fake, Explorer: fake, AccessDir: dir})
 	// An answer comes after the files are there.
 	(request{method: http.MethodGet, path: admin.StatusPath}).send(t, address)
 	fake.Calls() // forget it
@@ -155,6 +155,13 @@ func TestWrongRequests(t *testing.T) {
 		get("/api/v1/deadletters?since=yesterday", 400, "RFC 3339"),
 		get("/api/v1/deadletters?outptu=x", 400, `unknown parameter "outptu"`),
 		get("/api/v1/rejected?output=x", 400, "unknown parameter"),
+		get("/api/v1/events?limit=x", 400, "limit"),
+		get("/api/v1/events?before=-1", 400, "before"),
+		get("/api/v1/events?query=x", 400, "unknown parameter"),
+		get("/api/v1/records?after=1", 400, "unknown parameter"),
+		get("/api/v1/record?id=1", 400, "unknown parameter"),
+		get("/api/v1/overview?window=1d", 400, "duration"),
+		get("/api/v1/test", 405, "POST"),
 	} {
 		text := q.content
 		q.token, q.content = "Bearer "+token, "application/json"

@@ -15,43 +15,64 @@ import (
 	"github.com/siemrelay/siemrelay/internal/admin/admintest"
 )
 
+// everything is what there is behind the API.
+type everything interface {
+	admin.Operations
+	admin.Explorer
+}
+
 // calls has one use of every operation, with every field of its request set.
-func calls() map[string]func(context.Context, admin.Operations) (any, error) {
+func calls() map[string]func(context.Context, everything) (any, error) {
 	at := time.Date(2026, 6, 19, 9, 30, 4, 5, time.UTC)
 	filters := admin.Selection{
 		Output: "kibana", Reason: "too_large", Company: "a&b=c ü", Kind: "threat", Since: at, Until: at.Add(time.Hour),
 	}
-	return map[string]func(context.Context, admin.Operations) (any, error){
-		"status": func(ctx context.Context, o admin.Operations) (any, error) { return o.Status(ctx) },
-		"list": func(ctx context.Context, o admin.Operations) (any, error) {
+	return map[string]func(context.Context, everything) (any, error){
+		"status": func(ctx context.Context, o everything) (any, error) { return o.Status(ctx) },
+		"list": func(ctx context.Context, o everything) (any, error) {
 			return o.DeadLetters(ctx, admin.LetterQuery{Selection: filters, Page: admin.Page{Limit: 5, After: 1 << 40}})
 		},
-		"letter": func(ctx context.Context, o admin.Operations) (any, error) { return o.DeadLetter(ctx, 1<<62) },
-		"replay letters": func(ctx context.Context, o admin.Operations) (any, error) {
+		"letter": func(ctx context.Context, o everything) (any, error) { return o.DeadLetter(ctx, 1<<62) },
+		"replay letters": func(ctx context.Context, o everything) (any, error) {
 			return o.ReplayDeadLetters(ctx, admin.LetterAction{Selection: admin.Selection{IDs: []int64{1, 1 << 62}}, DryRun: true})
 		},
-		"drop letters": func(ctx context.Context, o admin.Operations) (any, error) {
+		"drop letters": func(ctx context.Context, o everything) (any, error) {
 			return o.DropDeadLetters(ctx, admin.LetterAction{Selection: filters})
 		},
-		"drop all letters": func(ctx context.Context, o admin.Operations) (any, error) {
+		"drop all letters": func(ctx context.Context, o everything) (any, error) {
 			return o.DropDeadLetters(ctx, admin.LetterAction{Selection: admin.Selection{All: true}})
 		},
-		"rejected": func(ctx context.Context, o admin.Operations) (any, error) {
+		"rejected": func(ctx context.Context, o everything) (any, error) {
 			return o.Rejected(ctx, admin.Page{Limit: 1000, After: 2})
 		},
-		"rejected body": func(ctx context.Context, o admin.Operations) (any, error) { return o.RejectedBody(ctx, 3) },
-		"accept": func(ctx context.Context, o admin.Operations) (any, error) {
+		"rejected body": func(ctx context.Context, o everything) (any, error) { return o.RejectedBody(ctx, 3) },
+		"accept": func(ctx context.Context, o everything) (any, error) {
 			return o.AcceptRejected(ctx, admin.AcceptRequest{IDs: []int64{3, 4}, DryRun: true})
 		},
-		"replay": func(ctx context.Context, o admin.Operations) (any, error) {
+		"replay": func(ctx context.Context, o everything) (any, error) {
 			return o.Replay(ctx, admin.ReplayRequest{Output: "kibana", Since: at, Until: at.Add(1), DryRun: true})
 		},
-		"cancel": func(ctx context.Context, o admin.Operations) (any, error) {
+		"cancel": func(ctx context.Context, o everything) (any, error) {
 			return o.CancelReplay(ctx, admin.OutputRequest{Output: "kibana", DryRun: true})
 		},
-		"forget": func(ctx context.Context, o admin.Operations) (any, error) {
+		"forget": func(ctx context.Context, o everything) (any, error) {
 			return o.Forget(ctx, admin.OutputRequest{Output: "old", DryRun: true})
 		},
+		"events": func(ctx context.Context, o everything) (any, error) {
+			return o.Events(ctx, admin.EventQuery{Text: `risk:high "a & b" ü`, Company: "a&b=c ü", Limit: 7, Before: 1 << 60})
+		},
+		"events after": func(ctx context.Context, o everything) (any, error) {
+			return o.Events(ctx, admin.EventQuery{After: 1<<64 - 1})
+		},
+		"event": func(ctx context.Context, o everything) (any, error) { return o.Event(ctx, "a/b ü?&%2F") },
+		"records": func(ctx context.Context, o everything) (any, error) {
+			return o.Records(ctx, admin.RecordQuery{Kind: "threat", Text: "status:open", Company: "acme", Sort: "severity", Limit: 3, Cursor: "99.7"})
+		},
+		"record": func(ctx context.Context, o everything) (any, error) { return o.Record(ctx, "threat/a%2Fb/c d?&") },
+		"overview": func(ctx context.Context, o everything) (any, error) {
+			return o.Overview(ctx, admin.OverviewQuery{Company: "acme", Window: 36 * time.Hour})
+		},
+		"test": func(ctx context.Context, o everything) (any, error) { return o.SendTest(ctx) },
 	}
 }
 

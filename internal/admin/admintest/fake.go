@@ -1,4 +1,5 @@
-// Package admintest has an admin.Operations for tests of what uses one.
+// Package admintest has an admin.Operations and admin.Explorer for tests of what uses
+// them.
 //
 // It guarantees that every method answers with what Sample returns and notes how
 // it was called. It knows nothing of spools and outputs.
@@ -36,6 +37,7 @@ type Samples struct {
 	Replay       admin.ReplayResult
 	Cancel       admin.CancelResult
 	Forget       admin.ForgetResult
+	Explorer     ExplorerSamples
 }
 
 // NewFake returns a fake whose samples have every field set, with odd bytes where
@@ -73,9 +75,10 @@ func NewFake() *Fake {
 			{ID: 3, EventID: "ab", Sequence: 12, Duplicate: true},
 			{ID: 4, Error: admin.Errorf(admin.NotFound, "there is no rejected body 4")},
 		}},
-		Replay: admin.ReplayResult{Output: "kibana", Entries: 1000, First: at, DryRun: true},
-		Cancel: admin.CancelResult{Output: "kibana", Dropped: 10, DryRun: true},
-		Forget: admin.ForgetResult{Output: "old", Pending: 4, Dead: 2, DryRun: true},
+		Replay:   admin.ReplayResult{Output: "kibana", Entries: 1000, First: at, DryRun: true},
+		Cancel:   admin.CancelResult{Output: "kibana", Dropped: 10, DryRun: true},
+		Forget:   admin.ForgetResult{Output: "old", Pending: 4, Dead: 2, DryRun: true},
+		Explorer: explorerSamples(at),
 	}}
 }
 
