@@ -119,7 +119,7 @@ func (o *outage) remember() {
 	o.memory = append(o.memory, rss>>20)
 }
 
-func (o *outage) pending() int { n, _ := strconv.Atoi(o.Pending()["relp"]); return n }
+func (o *outage) pending() int64 { return o.Accounts()["relp"].Pending }
 
 // TestOutage: what comes in a day while an output is down is accepted as fast as
 // before, takes no memory, outlives a restart, and comes out in order afterwards,
@@ -135,6 +135,9 @@ func TestOutage(t *testing.T) {
 	o.trickle("backlog", during(phase))
 	backlog := o.pending()
 	o.Stop(o.process)
+	if backlog < int64(*outageEvents)*9/10 { // they share 64 connections without a rest
+		t.Fatalf("%d events are pending of %d", backlog, *outageEvents)
+	}
 	o.process = o.Start()
 	start := o.Serving().After
 	t.Logf("a start with %d pending events took %v", backlog, start.Round(time.Millisecond))
