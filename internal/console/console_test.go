@@ -1,7 +1,6 @@
 package console_test
 
 import (
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -18,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quiet = slog.New(slog.DiscardHandler)
 
 // noon is a moment for tests that need none.
 func noon() time.Time { return time.Date(2026, 6, 19, 12, 0, 0, 0, time.UTC) }

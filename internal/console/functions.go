@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/siemrelay/siemrelay/internal/admin"
 )
@@ -19,7 +20,7 @@ func functions(a *assets) template.FuncMap {
 		"line":     func(s string) string { return clean(s, maxLine) },
 		"name":     func(s string) string { return clean(s, maxName) },
 		"prose":    func(s string) string { return cleanBlock(s, maxText) },
-		"long":     func(s string) bool { return len(s) > 3*maxText || len([]rune(s)) > maxText },
+		"long":     func(s string) bool { return len(s) > maxText && utf8.RuneCountInString(s) > maxText },
 		"num":      grouped[uint64],
 		"count":    grouped[int],
 		"size":     byteSize[int64],

@@ -124,7 +124,7 @@ func (c *Console) companyList(ctx context.Context) []admin.CompanyCount {
 	if now := c.now(); now.Sub(c.asked) >= companyTime || now.Before(c.asked) {
 		c.asked = now
 		if o, err := c.explore.Overview(ctx, admin.OverviewQuery{Window: time.Hour}); err == nil {
-			c.companies = o.Companies
+			c.companies = slices.DeleteFunc(o.Companies, func(k admin.CompanyCount) bool { return len(k.ID) > maxField })
 		}
 	}
 	return c.companies
@@ -252,11 +252,16 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, nam
 	_, _ = w.Write(b.Bytes()) // who does not read the answer does not get it
 }
 
-// address makes a path with a query. Fields with an empty value are left out.
+// maxField is how long a field of an address may be, so that the address is one that
+// a listener takes. Ids of the vendor are 36 characters.
+const maxField = 2048
+
+// address makes a path with a query. Fields with an empty value, or one that no
+// address can hold, are left out.
 func address(path string, fields ...string) string {
 	q := url.Values{}
 	for i := 0; i+1 < len(fields); i += 2 {
-		if fields[i+1] != "" {
+		if v := fields[i+1]; v != "" && len(v) <= maxField {
 			q.Set(fields[i], fields[i+1])
 		}
 	}
