@@ -80,7 +80,8 @@ func (w *endingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// demoConfig is a relay with two outputs to standard output, on free ports.
+// demoConfig is a relay with two outputs to standard output, and one that keeps the
+// events to be looked at, on free ports.
 func demoConfig(dir string) (*config.Config, *firstStart, error) {
 	cfg := config.Default()
 	cfg.Receiver.Listen, cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"

@@ -17,6 +17,7 @@ import (
 	"github.com/siemrelay/siemrelay/outputs/elasticsearch"
 	"github.com/siemrelay/siemrelay/outputs/file"
 	"github.com/siemrelay/siemrelay/outputs/kafka"
+	"github.com/siemrelay/siemrelay/outputs/local"
 	"github.com/siemrelay/siemrelay/outputs/syslog"
 )
 
@@ -49,6 +50,11 @@ func shipped(m *machine) config.Options {
 		Name:          "kafka",
 		Settings:      func() any { c := kafka.Default(); return &c },
 		DefaultFormat: "ecs",
+	}, {
+		Name:          "local",
+		Settings:      func() any { c := local.Default(); return &c },
+		DefaultFormat: "ecs",
+		NeedsECS:      true,
 	}}
 	return o
 }
