@@ -140,27 +140,40 @@ func (l *Ledger) checkLines(sent []Delivery, add func(string, ...any)) map[deliv
 	return ids
 }
 
-// checkAgain looks for lines that are there again.
+// checkAgain looks for lines that are there again. Each process may begin with what the
+// one before had not settled, at most maxAgain lines, in their order, and goes on to the
+// newest line before it sends a new one. One that ended in between leaves the rest of
+// them to the next.
 func (l *Ledger) checkAgain(maxAgain int, add func(string, ...any)) {
 	begin := 0
-	seen := map[string]bool{}
+	place := map[string]int{} // of each event's first copy among all first copies
 	for _, end := range append(slices.Clone(l.ends), len(l.lines)) {
-		var again []int
+		known := len(place)
+		again, next := 0, -1 // where the next copy has to be from
 		for i := begin; i < end; i++ {
-			if seen[l.lines[i].EventID] {
-				again = append(again, i)
+			id := l.lines[i].EventID
+			at, seen := place[id]
+			if !seen {
+				place[id] = len(place)
+				if next >= 0 && next < known {
+					add("line %d is new, and of what the process before it had sent last %d were not sent again", i+1, known-next)
+				}
+				next = -1
+				continue
 			}
-			seen[l.lines[i].EventID] = true
-		}
-		for n, i := range again {
-			// The last unfinished batch comes first, and begins where it began.
-			if before := begin - len(again) + n; i != begin+n || before < 0 || l.lines[before].EventID != l.lines[i].EventID {
-				add("line %d is there again, and is not of the last batch before line %d, where a process began", i+1, begin+1)
+			if first := i == begin; first && at < known-maxAgain || !first && at != next {
+				add("line %d is there again, and is not of the last batch before line %d, where a process began: at most %d may be", i+1, begin+1, maxAgain)
 				break
 			}
+			again, next = again+1, at+1
 		}
-		if len(again) > maxAgain {
-			add("%d lines are there again from line %d on, where a process began; at most %d may be", len(again), begin+1, maxAgain)
+		for _, line := range l.lines[begin:end] { // also what a problem left out
+			if _, seen := place[line.EventID]; !seen {
+				place[line.EventID] = len(place)
+			}
+		}
+		if again > maxAgain {
+			add("%d lines are there again from line %d on, where a process began; at most %d may be", again, begin+1, maxAgain)
 		}
 		begin = end
 	}

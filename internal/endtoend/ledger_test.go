@@ -13,6 +13,7 @@ import (
 // history is what a run left: the lines of an output before and after a crash.
 type history struct {
 	before, after []string
+	between       []string // of a process that ended soon after it began
 	torn          string
 }
 
@@ -74,6 +75,12 @@ func check(t *testing.T, format string, h history, deliveries []endtoend.Deliver
 	if err := ledger.Ended(); err != nil {
 		return err.Error()
 	}
+	if h.between != nil {
+		write(h.between)
+		if err := ledger.Ended(); err != nil {
+			return err.Error()
+		}
+	}
 	write(h.after)
 	if h.torn != "" {
 		if err := os.WriteFile(path, []byte(strings.Join(append(h.before, h.after...), "\n")+"\n"+h.torn), 0o600); err != nil {
@@ -123,6 +130,12 @@ func TestLedgerFindsWhatIsWrong(t *testing.T) {
 			{"an old line again", "not of the last batch", func(h *history, _ []endtoend.Delivery) {
 				h.after = []string{line("a", 1), line("b", 2)}
 			}, false},
+			{"again in another order", "not of the last batch", func(h *history, _ []endtoend.Delivery) {
+				h.after[0], h.after[1] = h.after[1], h.after[0]
+			}, false},
+			{"only a part again", "1 were not sent again", func(h *history, _ []endtoend.Delivery) {
+				h.after = []string{line("b", 1), line("b", 2)}
+			}, false},
 			{"torn", "no whole line", func(h *history, _ []endtoend.Delivery) { h.torn = line("a", 3)[:20] }, false},
 			{"garbage", "read line", func(h *history, _ []endtoend.Delivery) { h.after = append(h.after, "\x00\x00") }, false},
 		} {
@@ -135,6 +148,16 @@ func TestLedgerFindsWhatIsWrong(t *testing.T) {
 				t.Errorf("%s, %s: found %q, want %q", format, c.name, problem, c.want)
 			}
 		}
+	}
+}
+
+// TestLedgerForgivesAPartSentAgain: a process may end when it has sent, and settled, a
+// part of what the one before had not settled.
+func TestLedgerForgivesAPartSentAgain(t *testing.T) {
+	h := good(ecs)
+	h.between, h.after = h.after[:1], h.after[1:]
+	if problem := check(t, "ecs", h, sent()); problem != "" {
+		t.Error(problem)
 	}
 }
 

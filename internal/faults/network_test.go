@@ -14,16 +14,17 @@ import (
 // insideNetwork, in the environment, says that the test runs in a network of its own.
 const insideNetwork = "SIEMRELAY_TEST_NETWORK"
 
-// ownNetwork runs the test again in a network and a mount namespace of its own, in
-// which there is only loopback, and returns true there. Outside it returns false when
-// that has ended: there is nothing to do then.
+// ownNetwork runs the test again in a network namespace of its own, in which there is
+// only loopback, and returns true there. Outside it returns false when that has ended:
+// there is nothing to do then. It must not be a mount namespace too: that would keep the
+// disks of other tests mounted.
 func ownNetwork(t *testing.T, tools ...string) bool {
 	t.Helper()
 	if os.Getenv(insideNetwork) != "" {
 		return true
 	}
 	needs(t, append(tools, "unshare", "ip")...)
-	cmd := exec.Command("unshare", "--net", "--mount", "sh", "-c", `ip link set lo up && exec "$@"`, "sh",
+	cmd := exec.Command("unshare", "--net", "sh", "-c", `ip link set lo up && exec "$@"`, "sh",
 		os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1", "-test.v", "-test.timeout=4m", fmt.Sprintf("-faults.rounds=%d", *thorough))
 	cmd.Env = append(os.Environ(), insideNetwork+"=1", builtBinary+"="+binary)
 	out, err := cmd.CombinedOutput()
