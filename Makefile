@@ -9,7 +9,7 @@ PENDING  ?= 10000000
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BENCHSTAT := golang.org/x/perf/cmd/benchstat@latest
 
-.PHONY: build test acceptance race mutants fuzz bench bench-base load lint licences sbom reproducible alerts check update-golden ci clean
+.PHONY: build test acceptance race mutants fuzz bench bench-base load lint licences sbom reproducible alerts unit vulncheck check update-golden ci clean
 
 build: ## bin/siemrelay, static
 	VERSION=$(VERSION) deploy/build.sh bin/siemrelay
@@ -64,6 +64,9 @@ reproducible: ## build what is committed twice, in two folders, and compare
 
 alerts: ## check the alarms with promtool, of the PATH or of Debian
 	deploy/alerts.sh
+
+unit: build ## check the systemd unit (needs systemd-analyze)
+	deploy/unit.sh bin/siemrelay
 
 check: lint ## what a change must pass besides the tests
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
