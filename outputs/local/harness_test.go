@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -20,7 +21,15 @@ import (
 	"github.com/siemrelay/siemrelay/outputs/local"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// modelChecks is how often a model is tried: each try makes databases.
+const modelChecks = "30"
+
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", modelChecks); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // noon is when the first event of a test is accepted, and a second later each other.
 var noon = time.Date(2026, 6, 19, 12, 0, 0, 0, time.UTC)
