@@ -17,15 +17,16 @@ build: ## bin/siemrelay, static
 test: ## every test but the mutants; as root also full disks and power cuts, with Java and Maven also real peers
 	go test -timeout 20m ./...
 
-acceptance: ## what takes long: three Kafka brokers, 250 rounds of kill -9, attacks, an outage of a day, a soak
+acceptance: ## what takes long: three Kafka brokers, 250 rounds of kill -9, ten times the faults of the machine, attacks, an outage of a day, a soak
 	go test -count=1 -timeout 30m -run '^TestRealLeaderChange$$' ./outputs/kafka -kafka.brokers 3
 	go test -count=1 -timeout 60m -run 'Killed' ./cmd/siemrelay -ledger.rounds 50
 	go test -count=1 -timeout 2h -v ./internal/soak -soak.kills 200 -soak.for 20m -soak.outage 4320000
+	go test -count=1 -timeout 30m -v ./internal/faults -faults.rounds 10
 	go test -count=1 -timeout 30m -v ./internal/hostile -hostile.seconds 20 -hostile.idle 10000 -hostile.thorough
 
 # Most tests of the command watch the built binary, which is the same here.
 race: ## with the race detector (needs a C compiler), without real peers and the built binary
-	go test -race -timeout 25m -skip '^TestReal|Killed|Hostile' $$(go list ./... | grep -v '/cmd/\|/internal/hostile\|/internal/soak')
+	go test -race -timeout 25m -skip '^TestReal|Killed|Hostile' $$(go list ./... | grep -v '/cmd/\|/internal/faults\|/internal/hostile\|/internal/soak')
 	go test -race -timeout 10m -run 'Lanes|Feeds|Backlog|Memory|When|Desk' ./cmd/siemrelay
 
 mutants: ## break one rule at a time and expect a test to fail
