@@ -129,20 +129,21 @@ func writeCertificate(certFile, keyFile string) error {
 	return nil
 }
 
-// tell says on stderr how to send the first webhook. The password itself is
+// tell says on stderr where the console is and how to send the first webhook. The password itself is
 // shown to a person only, never to a log file, and only when it is new.
-func (f *firstStart) tell(std streams, address string) {
-	passwordFile := filepath.Join(f.dir, passwordIn)
+func (f *firstStart) tell(std streams, address, console string) {
 	fmt.Fprintf(std.err, `
 There is no configuration, so siemrelay listens on this machine only.
-  webhook URL    https://%s%s
-  user name      %s
-  password       in %s
-  certificate    %s (self-signed)
+
+  Open %[1]s to see what arrives.
+
+  webhook URL    https://%[2]s%[3]s
+  user name      %[4]s
+  password       in %[5]s
+  certificate    %[6]s (self-signed)
 Send it a webhook from another terminal:
-  siemrelay send --url https://%s%s --username %s --password-file %s --ca-file %s
-`, address, f.path, defaultUser, passwordFile, filepath.Join(f.dir, certificateIn),
-		address, f.path, defaultUser, passwordFile, filepath.Join(f.dir, certificateIn))
+  siemrelay send --url https://%[2]s%[3]s --username %[4]s --password-file %[5]s --ca-file %[6]s
+`, console, address, f.path, defaultUser, filepath.Join(f.dir, passwordIn), filepath.Join(f.dir, certificateIn))
 	if f.created && isTerminal(std.err) {
 		fmt.Fprintf(std.err, "The password, shown this once: %s\n", f.password.Value())
 	}

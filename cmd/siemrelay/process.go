@@ -17,6 +17,7 @@ import (
 	"github.com/siemrelay/siemrelay/internal/admin"
 	"github.com/siemrelay/siemrelay/internal/certificate"
 	"github.com/siemrelay/siemrelay/internal/config"
+	"github.com/siemrelay/siemrelay/internal/console"
 	"github.com/siemrelay/siemrelay/internal/ledger"
 	"github.com/siemrelay/siemrelay/internal/operations"
 	"github.com/siemrelay/siemrelay/internal/receiver"
@@ -47,6 +48,7 @@ type process struct {
 	doorCertificate *certificate.Pair
 	tester          *tester // set before ready.open
 	admin           *admin.Server
+	console         *console.Console
 
 	receiverAddr, adminAddr string
 
@@ -94,30 +96,28 @@ func (p *process) start(cfg *config.Config, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if p.admin, err = p.newAdmin(cfg, desk, registry); err != nil {
+	if p.receiver, err = p.newReceiver(cfg, newInlet(p.spool, mapping, newFeeds(cfg.Companies, registry)), registry); err != nil {
 		return err
 	}
-	return p.listen(cfg, newInlet(p.spool, mapping, newFeeds(cfg.Companies, registry)), registry)
+	return p.listen(cfg, desk, registry)
 }
 
 // listen opens the admin listener and, last, the door.
-func (p *process) listen(cfg *config.Config, store receiver.Store, registry prometheus.Registerer) error {
+func (p *process) listen(cfg *config.Config, desk *operations.Desk, registry *prometheus.Registry) (err error) {
 	var lc net.ListenConfig
 	adminListener, err := lc.Listen(context.Background(), "tcp", cfg.Admin.Listen)
 	if err != nil {
 		return listenFailure("admin.listen", err)
 	}
-	p.adminAddr = adminListener.Addr().String()
-	p.serve(func() error { return p.admin.Serve(adminListener) })
-
-	if p.receiver, err = p.newReceiver(cfg, store, registry); err != nil {
-		return err
-	}
 	listener, err := lc.Listen(context.Background(), "tcp", cfg.Receiver.Listen)
 	if err != nil {
-		return listenFailure("receiver.listen", err)
+		return errors.Join(listenFailure("receiver.listen", err), adminListener.Close())
 	}
-	p.receiverAddr = listener.Addr().String()
+	p.adminAddr, p.receiverAddr = adminListener.Addr().String(), listener.Addr().String()
+	if err := p.newAdmin(cfg, desk, registry); err != nil {
+		return errors.Join(err, adminListener.Close(), listener.Close())
+	}
+	p.serve(func() error { return p.admin.Serve(adminListener) })
 	p.tester = &tester{receiver: cfg.Receiver, address: p.receiverAddr, served: p.doorCertificate, now: time.Now}
 	p.ready.open.Store(true)
 	p.serve(func() error { return p.receiver.Serve(listener) })
@@ -167,6 +167,9 @@ func (p *process) stop() error {
 	}
 	if p.admin != nil {
 		errs = append(errs, named("stop the admin listener", p.admin.Shutdown(ctx)))
+	}
+	if p.console != nil {
+		p.console.Close()
 	}
 	if p.stores != nil {
 		errs = append(errs, p.close())

@@ -78,9 +78,9 @@ func serve(ctx context.Context, flag string, std streams) error {
 	if err != nil {
 		return err
 	}
-	log.Info("receiving webhooks", "address", p.receiverAddr, "path", cfg.Receiver.Path, "tls", !cfg.Receiver.InsecureHTTP, "admin", p.adminAddr)
+	log.Info("receiving webhooks", "address", p.receiverAddr, "path", cfg.Receiver.Path, "tls", !cfg.Receiver.InsecureHTTP, "admin", p.adminAddr, "console", p.consoleURL(cfg))
 	if first != nil {
-		first.tell(std, p.receiverAddr)
+		first.tell(std, p.receiverAddr, p.consoleURL(cfg))
 	}
 	return p.untilDone(ctx)
 }

@@ -216,6 +216,14 @@ func (s *Server) tellCertificate(leaf *x509.Certificate) {
 	}
 }
 
+// Leaf is the certificate in use, nil over plain HTTP.
+func (s *Server) Leaf() *x509.Certificate {
+	if s.certificate == nil {
+		return nil
+	}
+	return s.certificate.Leaf()
+}
+
 // Shutdown stops the server, at the latest when ctx is done. Streams end at once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()

@@ -29,12 +29,13 @@ const secretAge = time.Second
 // for a Secret in an unexported field fmt may not call methods, and for a verb
 // that doesn't fit it even follows a pointer.
 type Secret struct {
-	get func() string
+	get  func() string
+	file string
 }
 
 // NewSecret returns a secret with a fixed value.
 func NewSecret(value string) Secret {
-	return Secret{func() string { return value }}
+	return Secret{get: func() string { return value }}
 }
 
 // NewSecretFile returns a secret that is the content of a file, without the line
@@ -60,7 +61,7 @@ func openSecret(path string, o Options) (Secret, fs.FileInfo, error) {
 	}
 	f.value.Store(&value)
 	f.next.Store(f.options.Now().Add(secretAge).UnixNano())
-	return Secret{f.current}, info, nil
+	return Secret{get: f.current, file: path}, info, nil
 }
 
 // Value returns the secret's text. It is cheap enough to be called for each
@@ -74,6 +75,9 @@ func (s Secret) Value() string {
 
 // IsSet tells whether there is a secret.
 func (s Secret) IsSet() bool { return s.get != nil }
+
+// File is the path of the file that the secret is read from, empty if there is none.
+func (s Secret) File() string { return s.file }
 
 // Format implements fmt.Formatter: every verb and flag prints ***.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hidden)) }
