@@ -76,7 +76,7 @@ func (d *Desk) Events(ctx context.Context, q admin.EventQuery) (admin.EventPage,
 func summary(e *local.Event) admin.EventSummary {
 	s := admin.EventSummary{
 		ID: e.ID, Sequence: e.Number, Accepted: e.Accepted, Time: e.Timestamp, Kind: e.Kind, Action: e.Action, Code: e.Code,
-		Key: e.Key, Record: e.Facts.Record, Title: e.Title, Company: e.Company, Name: e.Name, Risk: e.Risk, Severity: e.Severity,
+		Key: e.Key, Record: e.Record, Title: e.Title, Company: e.Company, Name: e.Name, Risk: e.Risk, Severity: e.Severity,
 		State: e.State, Status: e.Status, Source: e.Source, NoteBy: e.NoteBy, Note: e.Note, Tags: e.Tags, Test: e.Test,
 	}
 	if e.Damaged {

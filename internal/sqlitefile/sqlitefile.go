@@ -146,13 +146,11 @@ func (l Layout) Prepare(tx *sql.Tx) error {
 // Check runs the check that a file of that size should have at its opening: all of it
 // if it is suspected, its structure if it is small, none else.
 func Check(tx *sql.Tx, path string, size int64) error {
-	check := ""
+	check := "PRAGMA quick_check(1)"
 	switch {
 	case Suspected(path):
 		check = "PRAGMA integrity_check(1)"
-	case size <= QuickCheckSize:
-		check = "PRAGMA quick_check(1)"
-	default:
+	case size > QuickCheckSize:
 		return nil
 	}
 	found := ""
@@ -184,7 +182,7 @@ func Suspected(path string) bool {
 }
 
 // Trust ends what Suspect began. If that fails the next opening checks in vain.
-func Trust(path string) { os.Remove(path + suspectSuffix) } //nolint:errcheck // as it says
+func Trust(path string) { os.Remove(path + suspectSuffix) }
 
 // suffixes are those of the files that make up a database, the main one last: should
 // a crash leave a part behind, then none that SQLite would take for a new file's log.

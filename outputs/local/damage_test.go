@@ -159,7 +159,7 @@ func TestFlippedBits(t *testing.T) {
 					t.Fatalf("flip %d: shows a document that was never stored: %.300s", i, e.Document)
 				}
 			}
-			r.Records(context.Background(), q, local.RecordPage{Limit: 100, Most: 100}) //nolint:errcheck // it may fail, and must not panic
+			r.Records(context.Background(), q, local.RecordPage{Limit: 100, Most: 100})
 		}
 		r.must(r.Send(context.Background(), []outputs.Message{clone(r.message(1000+i, threat("next", "create")))}))
 		if got := r.find(fmt.Sprintf("id:%032x", (1000+i)*7919)); len(got) != 1 {

@@ -46,6 +46,7 @@ type rig struct {
 	encode  normalize.Encoder
 	state   normalize.Encoder
 	event   normalize.Event
+	batch   []outputs.Message
 
 	mu  sync.Mutex
 	now time.Time

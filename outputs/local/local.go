@@ -213,7 +213,7 @@ func (o *Output) Close() error {
 // explain says of an error what it means for the events: that a person has to mend
 // something, or that it is not their fault.
 func explain(err error) error {
-	hint := ""
+	var hint string
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err

@@ -55,7 +55,6 @@ func (tr *traffic) text(n int) string {
 // next makes the message of the next event.
 func (tr *traffic) next() outputs.Message {
 	tr.made++
-	company := "company-" + strconv.Itoa(tr.random.IntN(20))
 	id, trigger, more := tr.made, "create", []string(nil)
 	risk := []string{"info", "low", "medium", "medium", "high", "critical"}[tr.random.IntN(6)]
 	if len(tr.open) > 0 && tr.random.IntN(4) > 0 {
@@ -71,7 +70,7 @@ func (tr *traffic) next() outputs.Message {
 	} else {
 		tr.open = append(tr.open, id)
 	}
-	company = "company-" + strconv.Itoa(id%20)
+	company := "company-" + strconv.Itoa(id%20)
 	if id%25 == 0 {
 		return tr.message(tr.made, ticket(strconv.Itoa(id), trigger, append(more[:0:0], "company_id", company, "subject", tr.text(6))...))
 	}

@@ -32,7 +32,7 @@ func (o *Output) prune(w *writing, n int) error {
 				return err
 			}
 			if gone == 0 { // then it is the records that fill it
-				return w.dropRecords(`1`, n)
+				return w.dropRecords(n, maxNumber)
 			}
 			// The index lets go of what was deleted as it is merged.
 			if _, err := w.tx.ExecContext(context.Background(), `INSERT INTO events_text (events_text, rank) VALUES ('merge', 500)`); err != nil {
@@ -40,7 +40,7 @@ func (o *Output) prune(w *writing, n int) error {
 			}
 		}
 	}
-	return w.dropRecords(`open = 0 AND updated < ?`, n, before)
+	return w.dropRecords(n, before)
 }
 
 // full tells whether the database takes more than it may.
@@ -84,9 +84,11 @@ func (w *writing) dropEvents(before int64, n int) (gone int, err error) {
 	return len(list), w.flush()
 }
 
-// dropRecords deletes at most n of the oldest records that meet a condition.
-func (w *writing) dropRecords(condition string, n int, args ...any) error {
-	rows, err := w.tx.QueryContext(context.Background(), `SELECT n FROM records WHERE `+condition+` ORDER BY updated LIMIT ?`, append(args, n)...)
+// dropRecords deletes at most n of the oldest records that have not changed since a
+// time: those that are not open, or all if it is maxNumber.
+func (w *writing) dropRecords(n int, before int64) error {
+	rows, err := w.tx.QueryContext(context.Background(),
+		`SELECT n FROM records WHERE updated < ?1 AND (open = 0 OR ?1 = ?2) ORDER BY updated LIMIT ?3`, before, maxNumber, n)
 	if err != nil {
 		return err
 	}

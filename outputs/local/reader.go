@@ -14,14 +14,16 @@ import (
 	"github.com/siemrelay/siemrelay/internal/sqlitefile"
 )
 
-// ErrNotFound: there is no such event or record in the database.
-var ErrNotFound = errors.New("not found")
-
-// ErrDamaged: the database can't be read. The output moves it aside when it writes next.
-var ErrDamaged = sqlitefile.ErrDamaged
-
-// ErrBusy: somebody else has the database for longer than a reader waits.
-var ErrBusy = sqlitefile.ErrLocked
+// Errors of a Reader, told apart by errors.Is.
+var (
+	// ErrNotFound: there is no such event or record in the database.
+	ErrNotFound = errors.New("not found")
+	// ErrDamaged: the database can't be read. The output moves it aside when it writes
+	// next.
+	ErrDamaged = sqlitefile.ErrDamaged
+	// ErrBusy: somebody else has the database for longer than a reader waits.
+	ErrBusy = sqlitefile.ErrLocked
+)
 
 // ReaderOptions say what is read.
 type ReaderOptions struct {
@@ -177,7 +179,6 @@ func (v *view) number(table, column string, t time.Time) (n int64, err error) {
 	if t.IsZero() {
 		return 0, nil
 	}
-	//nolint:gosec // the names are this package's
 	err = v.row(`SELECT n FROM `+table+` WHERE `+column+` >= ? ORDER BY `+column+` LIMIT 1`, t.UnixNano()).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
 		return maxNumber, nil

@@ -123,11 +123,11 @@ func (s selection) page(p RecordPage, at cursor) (records []Record, next string,
 	if err != nil || len(records) <= p.Limit {
 		return records, "", err
 	}
-	return records[:p.Limit], s.cursorOf(p, records[p.Limit-1], at), nil
+	return records[:p.Limit], cursorOf(p, records[p.Limit-1]), nil
 }
 
 // cursorOf is the cursor of a record that was the last of its page.
-func (s selection) cursorOf(p RecordPage, r Record, at cursor) string {
+func cursorOf(p RecordPage, r Record) string {
 	c := cursor{n: r.number}
 	if p.Severity {
 		c.severity = r.Severity

@@ -64,7 +64,7 @@ func TestRetentionBySize(t *testing.T) {
 	const limit = 8 * config.MiB
 	r := newRig(t, func(c *local.Config) { c.Retention, c.MaxSize = 0, limit })
 	tr := newTraffic(r)
-	for range 30 {
+	for range 20 {
 		tr.fill(500)
 	}
 	info, err := os.Stat(r.path)
@@ -74,7 +74,7 @@ func TestRetentionBySize(t *testing.T) {
 	}
 	events, more, err := r.Events(context.Background(), local.Query{}, local.Page{Limit: 100_000})
 	r.must(err)
-	if more || len(events) < 3000 || len(events) == tr.made {
+	if more || len(events) < 1000 || len(events) == tr.made {
 		t.Errorf("%d events of %d are there", len(events), tr.made)
 	}
 	for i, e := range events {

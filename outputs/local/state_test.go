@@ -184,11 +184,11 @@ func TestAnEarlierSpool(t *testing.T) {
 	r.must(err)
 	var got []string
 	for _, e := range events {
-		got = append(got, fmt.Sprint(e.Number, " ", e.Facts.Record))
+		got = append(got, fmt.Sprint(e.Number, " ", e.Record))
 		current, err := r.Current(context.Background(), e)
 		r.must(err)
-		if want := strings.HasPrefix(e.Facts.Record, "n"); current != want {
-			t.Errorf("%s of the current spool: %v, want %v", e.Facts.Record, current, want)
+		if want := strings.HasPrefix(e.Record, "n"); current != want {
+			t.Errorf("%s of the current spool: %v, want %v", e.Record, current, want)
 		}
 	}
 	if diff := cmp.Diff([]string{"6 n2", "5 n1", "4 n0", "3 c", "2 b", "1 a"}, got); diff != "" {
