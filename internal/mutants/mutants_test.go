@@ -106,14 +106,14 @@ var mutants = []mutant{
 	{
 		name:   "what comes within 30 seconds is a retry too",
 		file:   "internal/spool/retries.go",
-		old:    "e.unanswered && now.since-e.tried >= retryAfter &&",
+		old:    "e.unanswered && now.since-e.tried() >= retryAfter &&",
 		broken: "e.unanswered &&",
 		pkg:    "./internal/spool", run: "RetryOrRepeat",
 	},
 	{
 		name:   "an older event of a record is merged with",
 		file:   "internal/spool/retries.go",
-		old:    "x.byRecord[recordKey(d.record)] == n && !anyHas",
+		old:    "x.newestOf(d.record) == e && !anyHas",
 		broken: "!anyHas",
 		pkg:    "./internal/spool", run: "RetryOrRepeat",
 	},

@@ -68,7 +68,7 @@ func (s *Spool) now() moment {
 func (d *delivery) known() known {
 	return known{
 		record: d.envelope.record, body: d.envelope.body,
-		accepted: d.at.wall, came: d.at.since, tried: d.at.since,
+		accepted: d.at.wall, came: d.at.since,
 		tagged: d.envelope.possibleRetry,
 	}
 }

@@ -96,7 +96,7 @@ func (memory) Sync() error                        { panic("not written") }
 func (memory) Close() error                       { return nil }
 func (m memory) Size() (int64, error)             { return m.Reader.Size(), nil }
 
-// Half of the digests finds an event; the whole ones must be the same.
+// A part of the digests finds an event; the whole ones must be the same.
 func TestBodiesThatCollideAreNotOne(t *testing.T) {
 	x := newRetries(1<<40, 10)
 	d := envelope{record: digest{1}, body: digest{1: 1, 15: 1}, unique: true}

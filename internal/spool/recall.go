@@ -56,7 +56,7 @@ func (s *Spool) recallRetries() {
 			// None came before the one before it, nor after now, though a clock that was
 			// set says so.
 			e.came = max(before, now.since+time.Duration(min(e.wall-now.wall, 0)))
-			before, e.tried = e.came, e.came
+			before = e.came
 			if e.record != (digest{}) {
 				s.retries.add(e.known, now.since)
 			}

@@ -1,7 +1,7 @@
 package spool
 
 import (
-	"encoding/binary"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -17,15 +17,21 @@ type moment struct {
 	since time.Duration // since the spool was opened; nobody sets it
 }
 
-// known is an event as the index of retries remembers it.
+// known is an event as the index of retries remembers it. There are many of them.
 type known struct {
 	record, body digest
 	sequence     uint64
 	accepted     int64         // Unix nanoseconds
-	came, tried  time.Duration // its first and its newest delivery, see moment.since
+	came         time.Duration // its first delivery, see moment.since
+	again        uint32        // how long after that its newest delivery came, in milliseconds, rounded up
 	unanswered   bool
 	tagged       bool
+
+	older links // what the index's chains go on with; the index's own
 }
+
+// tried is when the newest delivery of the event came, see moment.since.
+func (e *known) tried() time.Duration { return e.came + time.Duration(e.again)*time.Millisecond }
 
 // retries tells a retry from a repeat. The rule: what equals an earlier event of its
 // record, within the window, is a retry of it if the body is unique by nature,
@@ -35,33 +41,29 @@ type known struct {
 //
 // It remembers the newest events that are durable, by record and body; those in
 // flight are with their batches, see flights. It is only logic: the caller holds the
-// spool's lock and says what time it is. It errs towards "new": what was forgotten,
-// or is hidden by a collision of keys, is never merged with.
+// spool's lock and says what time it is. It errs towards "new": what was forgotten
+// is never merged with.
 type retries struct {
 	window time.Duration
 	max    int // entries
 
-	// Entry n is ring[n%len(ring)], for first <= n < next, in order of sequence.
-	ring        []known
+	// Entry n, for first <= n < next, in order of sequence, is in the place n%max. Places
+	// lie in pieces of ringPiece, which are made when they are needed.
+	pieces      [][]known
 	first, next uint64
-	byRecord    map[uint64]uint64 // the newest entry of a record
-	byBody      map[uint64]uint64 // the newest entry of a record with a body
+	chains      chains
 }
+
+const ringPiece = 4096
 
 func newRetries(window time.Duration, entries int) *retries {
-	return &retries{window: window, max: entries, byRecord: map[uint64]uint64{}, byBody: map[uint64]uint64{}}
-}
-
-func recordKey(record digest) uint64 { return binary.LittleEndian.Uint64(record[:]) }
-
-func bodyKey(record, body digest) uint64 {
-	return binary.LittleEndian.Uint64(record[8:]) ^ binary.LittleEndian.Uint64(body[:])
+	return &retries{window: window, max: entries, chains: newChains(entries)}
 }
 
 // flights are the events of a batch that is not settled yet, by their place in it.
 type flights struct {
 	events []known
-	byBody map[uint64]int // as in retries, of this batch
+	byBody map[uint64]int // the newest, by bodyKey
 }
 
 func (f *flights) add(e known) {
@@ -109,11 +111,9 @@ func (x *retries) look(d *envelope, now moment, batches ...*flights) earlier {
 			return earlier{event: e, retry: retry, batch: b, index: i}
 		}
 	}
-	if n, ok := x.byBody[key]; ok {
-		if e := x.at(n); x.same(e, d, now) {
-			retry := d.unique || x.lostAnswer(e, now) && x.byRecord[recordKey(d.record)] == n && !anyHas(batches, d.record)
-			return earlier{event: e, retry: retry, batch: -1}
-		}
+	if e := x.newestWith(d.record, d.body); e != nil && x.same(e, d, now) {
+		retry := d.unique || x.lostAnswer(e, now) && x.newestOf(d.record) == e && !anyHas(batches, d.record)
+		return earlier{event: e, retry: retry, batch: -1}
 	}
 	return earlier{}
 }
@@ -131,14 +131,15 @@ func (x *retries) same(e *known, d *envelope, now moment) bool {
 // answer. Both clocks must say that e is in the window, for one may have been set or
 // have stood still.
 func (x *retries) lostAnswer(e *known, now moment) bool {
-	return e.unanswered && now.since-e.tried >= retryAfter && now.wall-e.accepted <= int64(x.window)
+	return e.unanswered && now.since-e.tried() >= retryAfter && now.wall-e.accepted <= int64(x.window)
 }
 
 // recognise notes that e was delivered again: the answer to that takes the place
 // of the one before.
 func (e *known) recognise(now moment) {
 	e.unanswered = false
-	e.tried = max(e.tried, now.since)
+	after := (now.since - e.came + time.Millisecond - 1) / time.Millisecond
+	e.again = max(e.again, uint32(min(max(after, 0), math.MaxUint32)))
 }
 
 // add remembers an event that has become durable. Its sequence is higher than all
@@ -153,39 +154,23 @@ func (x *retries) add(e known, now time.Duration) {
 	if x.len() == x.max {
 		x.forgetOldest()
 	}
-	if x.len() == len(x.ring) {
-		x.grow()
-	}
 	n := x.next
+	if place := int(n % uint64(x.max)); place/ringPiece == len(x.pieces) {
+		x.pieces = append(x.pieces, make([]known, min(ringPiece, x.max-place)))
+	}
 	x.next++
+	e.older = x.chains.push(n, &e)
 	*x.at(n) = e
-	x.byRecord[recordKey(e.record)] = n
-	x.byBody[bodyKey(e.record, e.body)] = n
 }
 
 func (x *retries) len() int { return int(x.next - x.first) }
 
-func (x *retries) at(n uint64) *known { return &x.ring[n%uint64(len(x.ring))] }
-
-func (x *retries) forgetOldest() {
-	e := x.at(x.first)
-	if k := recordKey(e.record); x.byRecord[k] == x.first {
-		delete(x.byRecord, k)
-	}
-	if k := bodyKey(e.record, e.body); x.byBody[k] == x.first {
-		delete(x.byBody, k)
-	}
-	x.first++
+func (x *retries) at(n uint64) *known {
+	place := n % uint64(x.max)
+	return &x.pieces[place/ringPiece][place%ringPiece]
 }
 
-func (x *retries) grow() {
-	const least = 64
-	bigger := make([]known, min(x.max, max(least, 2*len(x.ring))))
-	for n := x.first; n < x.next; n++ {
-		bigger[n%uint64(len(bigger))] = *x.at(n)
-	}
-	x.ring = bigger
-}
+func (x *retries) forgetOldest() { x.first++ }
 
 // find returns the event with that sequence, nil if it is not remembered.
 func (x *retries) find(sequence uint64) *known {
