@@ -1,7 +1,7 @@
 package elasticsearch
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8"
-	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"github.com/siemrelay/siemrelay/outputs"
 )
@@ -43,10 +42,7 @@ func newClient(c Config) (*client, error) {
 		Addresses: c.URLs, CloudID: c.CloudID,
 		DisableRetry:      true, // the relay retries, and knows what
 		DisableMetaHeader: true,
-		// The client's pool of compressors takes a buffer back that a request which
-		// failed early may still be reading, so it is not used.
-		CompressRequestBody: c.Gzip,
-		Transport:           t,
+		Transport:         t,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make elasticsearch client: %w", err)
@@ -128,62 +124,73 @@ const maxReply = 1 << 20
 
 var errReplySize = errors.New("reply is larger than one to this request can be")
 
-// bulk sends a body to _bulk and reads a reply with up to n items.
-func (c *client) bulk(ctx context.Context, body []byte, n int) (answer, error) {
-	r := esapi.BulkRequest{
-		Body:       bytes.NewReader(body),
-		FilterPath: []string{"errors", "items.*._id", "items.*.status", "items.*.result", "items.*.error", "items.*.failure_store"},
-		Header:     http.Header{"Content-Type": {ndjsonType}},
-	}
-	res, err := r.Do(ctx, c.es)
-	if err != nil {
-		return answer{}, c.failed("send batch", err)
-	}
-	return c.read("send batch", &http.Response{StatusCode: res.StatusCode, Header: res.Header, Body: res.Body}, maxReply+n*maxItem+len(body))
+// bulkPath asks for what parseBulk reads, and no more.
+const bulkPath = "/_bulk?filter_path=errors,items.*._id,items.*.status,items.*.result,items.*.error,items.*.failure_store"
+
+// bulk sends operations to _bulk and reads the reply, which is good until the next use
+// of b.
+func (c *client) bulk(ctx context.Context, b *buffers, ops []operation) (answer, error) {
+	parts, size := b.encode(ops)
+	return c.perform(ctx, b, request{
+		what: "send batch", method: http.MethodPost, path: bulkPath, kind: ndjsonType, parts: parts,
+		limit: maxReply + len(ops)*maxItem + size,
+	})
 }
 
 // maxItem is how much of a reply one item may take, beyond what an error repeats of the document.
 const maxItem = 16 << 10
 
-// request is anything but _bulk.
+// request is one to a cluster.
 type request struct {
 	method, path string
 	body         []byte
 	limit        int // of the reply, in bytes; 0 is maxReply
+
+	what  string   // for errors; "" is the method and the path
+	kind  string   // the content type; "" is jsonType
+	parts [][]byte // a body in parts, instead of body
 }
 
 // do sends a request. The error is that of the way, never of a status.
 func (c *client) do(ctx context.Context, q request) (answer, error) {
-	what := strings.ToLower(q.method) + " " + strings.SplitN(q.path, "?", 2)[0]
-	var body io.Reader
-	if q.body != nil {
-		body = bytes.NewReader(q.body)
-	}
-	r, err := http.NewRequestWithContext(ctx, q.method, q.path, body)
+	return c.perform(ctx, &buffers{}, q)
+}
+
+// perform is do with the buffers of another request. What it returns is good until they
+// are used again.
+func (c *client) perform(ctx context.Context, b *buffers, q request) (answer, error) {
+	what := cmp.Or(q.what, strings.ToLower(q.method)+" "+strings.SplitN(q.path, "?", 2)[0])
+	r, err := http.NewRequestWithContext(ctx, q.method, q.path, nil)
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: %w", what, err)
 	}
 	if q.body != nil {
-		r.Header.Set("Content-Type", jsonType)
+		q.parts = [][]byte{q.body}
+	}
+	if q.parts != nil {
+		r.Header.Set("Content-Type", cmp.Or(q.kind, jsonType))
+		if c.config.Gzip {
+			packed, err := b.pack(q.parts)
+			if err != nil {
+				return answer{}, fmt.Errorf("%s: compress: %w", what, err)
+			}
+			q.parts = [][]byte{packed}
+			r.Header.Set("Content-Encoding", "gzip")
+		}
+		p := newPayload(q.parts)
+		defer p.takeBack()
+		r.Body, r.ContentLength = p.reader(), p.size
+		r.GetBody = func() (io.ReadCloser, error) { return p.reader(), nil }
 	}
 	res, err := c.es.Perform(r)
 	if err != nil {
 		return answer{}, c.failed(what, err)
 	}
-	return c.read(what, res, max(q.limit, maxReply))
-}
-
-// read takes a reply whole, or none of it.
-func (c *client) read(what string, res *http.Response, limit int) (answer, error) {
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, int64(limit)+1))
-	if err == nil && len(body) > limit {
-		err = errReplySize
-	}
-	if err != nil {
+	if b.reply, err = readAll(res.Body, b.reply, max(q.limit, maxReply)); err != nil {
 		return answer{}, c.failed(what+": read the reply", err)
 	}
-	return answer{res.StatusCode, res.Header, body, res.Header.Get(seenHeader)}, nil
+	return answer{res.StatusCode, res.Header, b.reply, res.Header.Get(seenHeader)}, nil
 }
 
 // failed describes a request that got no whole reply.

@@ -86,6 +86,8 @@ type output struct {
 	client     *client
 	log        *slog.Logger
 	redirected prometheus.Counter
+	buffers    buffers // of Send
+	streams    streams
 	// known is set once the product is.
 	known bool
 	// told is set once the log has a line about a failure store.
@@ -100,7 +102,11 @@ func (o *output) Send(ctx context.Context, batch []outputs.Message) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.config.Timeout)
 	defer cancel()
-	w := newWork(batch, o.config)
+	w := o.newWork(batch)
+	defer func() {
+		o.buffers.ops = w.ops
+		o.buffers.rest()
+	}()
 	if err := o.findDocuments(ctx, w); err != nil {
 		return err
 	}
@@ -119,19 +125,26 @@ func (o *output) Send(ctx context.Context, batch []outputs.Message) error {
 
 // write sends the operations and settles what became of each.
 func (o *output) write(ctx context.Context, w *work) error {
-	a, err := o.client.bulk(ctx, encode(w.ops), len(w.ops))
+	a, err := o.client.bulk(ctx, &o.buffers, w.ops)
 	if err != nil {
 		return err
 	}
 	if err := o.client.refusal("send batch", a); err != nil {
 		return err
 	}
-	items, err := parseBulk(a.body, w.ops)
+	all := allDone(a.body, w.ops)
+	var items []item
+	if !all {
+		items, err = parseBulk(a.body, w.ops)
+	}
 	if wrong := o.checkProduct(ctx, a); wrong != nil {
 		return wrong // it says more than that the reply makes no sense
 	}
 	if err != nil {
 		return fmt.Errorf("send batch: %w", err)
+	}
+	if all {
+		return nil
 	}
 	if blame := spoiled(w.ops, items); blame != nil {
 		return fmt.Errorf("%w: %s", outputs.ErrTooLarge, o.client.clean(blame.text()))
@@ -210,6 +223,6 @@ func (o *output) Close() error {
 }
 
 // stream is the name of a message's data stream.
-func stream(m outputs.Message, c Config) string {
-	return "logs-" + m.Dataset + "-" + cmp.Or(m.Namespace, c.Namespace)
+func stream(m outputs.Message, namespace string) string {
+	return "logs-" + m.Dataset + "-" + cmp.Or(m.Namespace, namespace)
 }

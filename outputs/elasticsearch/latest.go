@@ -178,7 +178,7 @@ func (o *output) states(ctx context.Context, records []*record) (map[string]*sto
 	if len(records) == 1 {
 		limit = maxState
 	}
-	a, err := o.client.do(ctx, request{
+	a, err := o.client.perform(ctx, &o.buffers, request{
 		method: http.MethodPost, path: "/_mget?_source_includes=defensecom.note,event.id", body: body,
 		limit: limit,
 	})

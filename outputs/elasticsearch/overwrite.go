@@ -35,7 +35,7 @@ func (o *output) findDocuments(ctx context.Context, w *work) error {
 		if !m.Overwrite || w.results[i].Status == outputs.Refused {
 			continue
 		}
-		name := stream(m, w.config)
+		name := stream(m, w.config.Namespace)
 		if byStream[name] == nil {
 			byStream[name] = map[string]int{}
 		}
@@ -73,7 +73,7 @@ func (o *output) find(ctx context.Context, w *work, name string, ids []string, m
 	}
 	// Not with ignore_unavailable, for which a closed index, and one that the login may
 	// not read, is as good as none: what is there would be written a second time.
-	a, err := o.client.do(ctx, request{
+	a, err := o.client.perform(ctx, &o.buffers, request{
 		method: http.MethodPost, path: "/" + url.PathEscape(name) + "/_search?allow_partial_search_results=false",
 		body: body, limit: maxReply + len(ids)*findCopies*1024,
 	})
@@ -82,7 +82,7 @@ func (o *output) find(ctx context.Context, w *work, name string, ids []string, m
 	}
 	if a.status == http.StatusNotFound && errorOf(a.body).has("index_not_found_exception") {
 		for _, id := range ids { // nothing was ever sent there
-			w.create(messages[id], w.batch[messages[id]].Body)
+			w.create(messages[id], name, w.batch[messages[id]].Body)
 		}
 		return nil
 	}
@@ -115,7 +115,7 @@ func (o *output) find(ctx context.Context, w *work, name string, ids []string, m
 	}
 	for _, id := range ids {
 		if !found[id] {
-			w.create(messages[id], w.batch[messages[id]].Body)
+			w.create(messages[id], name, w.batch[messages[id]].Body)
 		}
 	}
 	return nil
