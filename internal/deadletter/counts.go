@@ -69,8 +69,12 @@ func (s *Store) change(f func(*sql.Tx, *changes) error) error {
 	return nil
 }
 
+// save writes the accounts that change: a start on a full disk must not have to write.
 func (s *Store) save(tx *sql.Tx, differences map[string]counts) error {
 	for output, d := range differences {
+		if d == (counts{}) && s.hasCounts(output) {
+			continue
+		}
 		c := s.countsOf(output).plus(d)
 		_, err := tx.ExecContext(context.Background(), `INSERT OR REPLACE INTO outputs
 			(output, dead, queued, bytes, delivered, sent, filtered, dropped, lost, carried) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -86,6 +90,13 @@ func (s *Store) countsOf(output string) counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.counts[output]
+}
+
+func (s *Store) hasCounts(output string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, has := s.counts[output]
+	return has
 }
 
 // jsonArray writes numbers as SQLite's json_each reads them: one parameter, however
