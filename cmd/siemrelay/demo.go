@@ -58,7 +58,7 @@ func demo(ctx context.Context, once bool, std streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	d := &demonstration{process: p, std: std, first: first, url: "https://" + p.receiverAddr + cfg.Receiver.Path}
+	d := &demonstration{process: p, std: std, first: first, url: "https://" + p.receiverAddr + cfg.Receiver.Path, page: p.consoleURL(cfg)}
 	if err := d.sendSamples(ctx); err != nil || once {
 		return err
 	}
@@ -107,6 +107,7 @@ type demonstration struct {
 	std   streams
 	first *firstStart
 	url   string
+	page  string // of the console
 }
 
 func (d *demonstration) sendSamples(ctx context.Context) error {
@@ -142,10 +143,12 @@ func (d *demonstration) sendSamples(ctx context.Context) error {
 // waitForMore tells how to send webhooks and prints what comes until it is stopped.
 func (d *demonstration) waitForMore(ctx context.Context) error {
 	fmt.Fprintf(d.std.err, `
-Now send your own; what comes out is printed here:
+  Open %[6]s to see them in the console.
+
+Now send your own; what comes out is printed here, and appears there:
   curl --cacert %[1]s --user "%[2]s:$(cat %[3]s)" --json '{"record_type":"Threat","id":"1","company_id":"1","trigger_action":"create","title":"My first threat","risk":"low","state":"detected","type":"User"}' %[4]s
-Metrics are at http://%[5]s/metrics. Ctrl-C ends the demo and removes %[6]s.
-`, filepath.Join(d.first.dir, certificateIn), defaultUser, filepath.Join(d.first.dir, passwordIn), d.url, d.adminAddr, d.first.dir)
+Metrics are at %[6]smetrics. Ctrl-C ends the demo and removes %[5]s.
+`, filepath.Join(d.first.dir, certificateIn), defaultUser, filepath.Join(d.first.dir, passwordIn), d.url, d.first.dir, d.page)
 	select {
 	case <-ctx.Done():
 		if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {

@@ -20,6 +20,7 @@ type Setup struct {
 	Outputs     []Output
 	Logins      int    // how many logins of the same user name there are; 0: one
 	Receiver    string // YAML in the receiver's block, each line indented by two spaces
+	Console     string // YAML in the admin block, each line indented by two spaces
 	More        string // YAML at the end of the configuration
 }
 
@@ -71,7 +72,7 @@ func (r *Rig) yaml() string {
 	}
 	fmt.Fprintf(&b, "spool: {dir: %q, max_size: %s, min_free: 1MiB, retention: %s, retry_window: %s}\n",
 		r.SpoolDir, or(r.MaxSize, "4GiB"), or(r.Retention, "168h"), or(r.RetryWindow, "60m"))
-	b.WriteString("admin: {listen: 127.0.0.1:0}\nlog: {format: json}\noutputs:\n")
+	b.WriteString("admin:\n  listen: 127.0.0.1:0\n" + r.Console + "log: {format: json}\noutputs:\n")
 	for _, o := range r.Outputs {
 		fmt.Fprintf(&b, "  - name: %s\n    type: %s\n    format: %s\n    when: %q\n    start: %s\n", o.Name, or(o.Type, "file"), o.Format, o.When, or(o.Start, "now"))
 		fmt.Fprintf(&b, "    batch: {max_events: %d, max_wait: 2ms}\n    retry: {min: 10ms, max: 250ms}\n", o.maxEvents())
