@@ -14,7 +14,7 @@ BENCHSTAT := golang.org/x/perf/cmd/benchstat@latest
 build: ## bin/siemrelay, static
 	VERSION=$(VERSION) deploy/build.sh bin/siemrelay
 
-test: ## every test but the mutants; as root also full disks and power cuts, with Java and Maven also real peers
+test: ## every test but the mutants; as root also full disks and power cuts, with Java and Maven also real peers, with Chromium also the console
 	go test -timeout 20m ./...
 
 acceptance: ## what takes long: three Kafka brokers, 250 rounds of kill -9, ten times the faults of the machine, attacks, an outage of a day, a soak
