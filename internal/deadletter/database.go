@@ -148,10 +148,12 @@ func (d *database) create() (size int64, err error) {
 }
 
 // dsn locks the file for as long as it is open: counts are kept in memory, so that
-// nobody else may change it. The order matters, the lock comes before the log.
+// nobody else may change it. The order matters, the lock comes before the log. With the
+// VFS unix-excl the index of the log is in memory, not in a file that a full disk would
+// have no room for at the start; locking_mode comes too late for that.
 func (d *database) dsn(l layout) string {
 	u := url.URL{Path: d.path}
-	return "file:" + u.EscapedPath() + "?_txlock=immediate&_dqs=0&_defensive=1&_busy_timeout=1000" +
+	return "file:" + u.EscapedPath() + "?vfs=unix-excl&_txlock=immediate&_dqs=0&_defensive=1&_busy_timeout=1000" +
 		"&_pragma=locking_mode(exclusive)&_pragma=journal_mode(wal)" +
 		"&_pragma=synchronous(" + l.synchronous + ")" +
 		"&_pragma=cache_size(-2048)&_pragma=journal_size_limit(8388608)&_pragma=temp_store(memory)"

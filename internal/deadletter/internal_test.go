@@ -3,6 +3,8 @@ package deadletter
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,7 +12,20 @@ import (
 
 // TestHowTheFileIsKept: what no test from outside can see without cutting the power.
 func TestHowTheFileIsKept(t *testing.T) {
-	s, err := Open(Options{Path: filepath.Join(t.TempDir(), "deadletters.db"), MaxSize: 1 << 20})
+	path := filepath.Join(t.TempDir(), "deadletters.db")
+	for range 2 {
+		s, err := Open(Options{Path: path, MaxSize: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(path + "-shm"); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the index of the log is a file (%v), which a full disk has no room for", err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Open(Options{Path: path, MaxSize: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
