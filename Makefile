@@ -6,6 +6,7 @@ FUZZTIME ?= 15s
 LOADTIME ?= 4s
 ROUNDS   ?= 5
 PENDING  ?= 10000000
+VULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BENCHSTAT := golang.org/x/perf/cmd/benchstat@latest
 
@@ -65,6 +66,9 @@ reproducible: ## build what is committed twice, in two folders, and compare
 
 alerts: ## check the alarms with promtool, of the PATH or of Debian
 	deploy/alerts.sh
+
+vulncheck: ## known vulnerabilities in what is reached; needs https://vuln.go.dev, or GOVULNDB=file:///FOLDER
+	go run $(VULNCHECK) $(if $(GOVULNDB),-db $(GOVULNDB)) ./...
 
 unit: build ## check the systemd unit (needs systemd-analyze)
 	deploy/unit.sh bin/siemrelay
