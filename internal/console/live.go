@@ -158,16 +158,13 @@ func (c *Console) liveStream(w http.ResponseWriter, r *http.Request) {
 	}
 	defer c.feed.leave(s)
 	control := http.NewResponseController(w)
-	if err := control.SetReadDeadline(time.Time{}); err != nil { // the listener's is for a request's body
-		c.log.Debug("could not move a deadline", "error", err)
-	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	message := "retry: 2000\nevent: beat\ndata: {}\n\n"
 	for {
-		_ = control.SetWriteDeadline(time.Now().Add(writeTime)) // the same
+		_ = control.SetWriteDeadline(time.Now().Add(writeTime)) // a stream ends with its page, not with the listener's limit
 		if _, err := fmt.Fprint(w, message); err != nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -205,9 +206,10 @@ func TestCloseEndsStreams(t *testing.T) {
 
 // The listener's time limits are for requests that end; a stream outlives them.
 func TestTheStreamOutlivesTheListenersLimits(t *testing.T) {
-	c := open(t, newScene(noon))
+	f := newScene(noon)
+	c := open(t, f)
 	s := httptest.NewUnstartedServer(c)
-	s.Config.ReadTimeout, s.Config.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
+	s.Config.ReadTimeout, s.Config.WriteTimeout = 200*time.Millisecond, 200*time.Millisecond
 	s.Start()
 	defer s.Close()
 	defer c.Close()
@@ -216,22 +218,18 @@ func TestTheStreamOutlivesTheListenersLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Body.Close()
-	got := make([]byte, 64)
-	if _, err := r.Body.Read(got); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { // until the stream ends
-		for {
-			if _, err := r.Body.Read(got); err != nil {
-				ended <- err
+	lines := bufio.NewScanner(r.Body)
+	until := func(word string) {
+		t.Helper()
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), word) {
 				return
 			}
 		}
-	}()
-	select {
-	case err := <-ended:
-		t.Errorf("the stream ended: %v", err)
-	case <-time.After(1500 * time.Millisecond):
+		t.Fatalf("the stream ended before %q: %v", word, lines.Err())
 	}
+	until("sequence")
+	<-time.After(500 * time.Millisecond) // past both limits
+	f.add(fakeEvent{EventSummary: admin.EventSummary{Kind: "threat", Record: "late", Title: "late"}})
+	until("sequence")
 }
