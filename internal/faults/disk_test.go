@@ -22,8 +22,8 @@ func blocked(t *testing.T) (path string, unblock func()) {
 }
 
 // TestNoInodesLeft (F6): the spool's disk has room, but takes no more files. New
-// webhooks get 503, the outputs go on, and there is no need of a restart when the disk
-// takes files again. A process that is started meanwhile says what is wrong.
+// webhooks get 503, the outputs go on, also after a kill and a start there, and all is
+// well again by itself when the disk takes files.
 func TestNoInodesLeft(t *testing.T) {
 	disk := endtoend.NewTmpfs(t, 64)
 	path, unblock := blocked(t)
@@ -33,58 +33,74 @@ func TestNoInodesLeft(t *testing.T) {
 	}, endtoend.LoadOptions{Connections: 4, Records: 2, BodySize: 20_000})
 	w.start()
 	w.accepts(20)
-	full := func() {
-		disk.LimitInodes(disk.Inodes())
+	disk.LimitInodes(disk.Inodes())
+	for range 2 {
 		w.refuses(100)
 		w.ready(false)
 		w.drained("cef") // it does not wait for the other one
 		t.Logf("no files: %d webhooks accepted, %d refused", w.load.Accepted(), w.load.Refused())
+		w.kill()
+		disk.LimitInodes(disk.Inodes()) // also of what its end gave back
+		w.start()
 	}
-	full()
+	w.refuses(100)
 	disk.LimitInodes(1000)
-	w.accepts(20)
-	w.ready(true)
-	full()
-	w.kill()
-	if said := w.refusesToStart(); !strings.Contains(said, "full") {
-		t.Errorf("it says: %s", said)
-	}
-	disk.LimitInodes(1000)
-	w.start()
 	w.accepts(20)
 	unblock()
+	w.ready(true)
 	w.accepts(200)
 	w.finish()
 }
 
 // TestNoBlocksLeft (F6): somebody else takes the very last block of the spool's disk.
-// The outputs go on, and it is well again when there is room. A process that is started
-// meanwhile works, or says what is wrong.
+// The outputs go on, also after a stop or a kill and a start there, and all is well again
+// when there is room.
 func TestNoBlocksLeft(t *testing.T) {
-	disk := endtoend.NewTmpfs(t, 32)
-	path, unblock := blocked(t)
-	w := newWorld(t, endtoend.Setup{
-		SpoolDir: filepath.Join(disk.Dir, "spool"), Outputs: []endtoend.Output{{Format: "ecs", Path: path}, {Format: "cef"}},
-	}, ordinary)
-	w.start()
-	w.accepts(200)
+	for _, end := range []string{"stopped", "killed"} {
+		t.Run(end, func(t *testing.T) {
+			disk := endtoend.NewTmpfs(t, 32)
+			path, unblock := blocked(t)
+			w := newWorld(t, endtoend.Setup{
+				SpoolDir: filepath.Join(disk.Dir, "spool"), Outputs: []endtoend.Output{{Format: "ecs", Path: path}, {Format: "cef"}},
+			}, ordinary)
+			w.start()
+			w.accepts(200)
+			disk.Fill()
+			w.refuses(50)
+			w.ready(false)
+			w.drained("cef")
+			if end == "stopped" {
+				w.Stop(w.process)
+				w.ended()
+			} else {
+				w.kill()
+			}
+			disk.Free()
+			disk.Fill() // also what its end gave back
+			w.start()
+			w.refuses(50)
+			unblock()
+			w.drained("ecs", "cef")
+			t.Logf("full to the last block: %d webhooks accepted, %d refused", w.load.Accepted(), w.load.Refused())
+			disk.Free()
+			w.accepts(200)
+			w.ready(true)
+			w.finish()
+		})
+	}
+}
+
+// TestFirstStartOnFullDisk (F6): there is no spool yet, and no room for one.
+func TestFirstStartOnFullDisk(t *testing.T) {
+	disk := endtoend.NewTmpfs(t, 16)
 	disk.Fill()
-	w.refuses(50)
-	w.ready(false)
-	w.drained("cef")
-	unblock()
-	w.drained("ecs")
-	t.Logf("full to the last block: %d webhooks accepted, %d refused", w.load.Accepted(), w.load.Refused())
-	w.kill()
-	disk.Free() // and what its end gave back
-	disk.Fill()
-	if said := w.refusesToStart(); !strings.Contains(said, "full") {
+	w := newWorld(t, endtoend.Setup{SpoolDir: filepath.Join(disk.Dir, "spool"), Outputs: twoFiles()}, ordinary)
+	if said := w.refusesToStart(); !strings.Contains(said, "the disk of "+disk.Dir) || !strings.Contains(said, "is full") {
 		t.Errorf("it says: %s", said)
 	}
 	disk.Free()
 	w.start()
-	w.accepts(200)
-	w.ready(true)
+	w.accepts(50)
 	w.finish()
 }
 
