@@ -11,15 +11,15 @@ import (
 	"github.com/siemrelay/siemrelay/outputs"
 )
 
-// batch is the events in hand. Encoded and raw bodies and states lie in one buffer each, which
-// the next batch uses again; the texts of all messages are one string.
+// batch is the events in hand. The memory of encoded and raw bodies and states is used
+// again by the next one; the texts of all messages are one string.
 type batch struct {
 	msgs    []outputs.Message
 	entries []entry // by the index that a message had when it was added
 	at      []int   // those indexes
-	bodies  []byte
-	raws    []byte
-	states  []byte
+	bodies  arena
+	raws    arena
+	states  arena
 	texts   []byte
 	beyond  room // how far the batch may grow after it was gathered, see probe
 }
@@ -47,25 +47,18 @@ const (
 	minBeyond = 100
 )
 
-// reset empties the batch, and gives back buffers that are larger than a batch needs.
+// reset empties the batch, and gives back memory beyond what a batch needs.
 func (b *batch) reset(limit Batch) {
-	if cap(b.bodies) > 2*limit.MaxBytes {
-		b.bodies = nil
-	}
-	if cap(b.raws) > 2*limit.maxRaws() {
-		b.raws = nil
-	}
-	if cap(b.states) > 2*limit.MaxBytes {
-		b.states = nil
-	}
+	b.bodies.reset(limit.MaxBytes)
+	b.raws.reset(limit.maxRaws())
+	b.states.reset(limit.MaxBytes)
 	if cap(b.texts) > keepTexts {
 		b.texts = nil
 	}
 	if cap(b.msgs) > 2*limit.MaxEvents {
 		b.msgs, b.entries, b.at = nil, nil, nil
 	}
-	b.msgs, b.entries, b.at = b.msgs[:0], b.entries[:0], b.at[:0]
-	b.bodies, b.raws, b.states, b.texts = b.bodies[:0], b.raws[:0], b.states[:0], b.texts[:0]
+	b.msgs, b.entries, b.at, b.texts = b.msgs[:0], b.entries[:0], b.at[:0], b.texts[:0]
 }
 
 func (b Batch) maxRaws() int { return max(b.MaxBytes, minRaws) }
@@ -78,8 +71,8 @@ func texts(m *outputs.Message) [7]*string {
 	return [...]*string{&m.ID, &m.Key, &m.Kind, &m.Company, &m.Dataset, &m.EventKind, &m.Trigger}
 }
 
-// add adds the event whose encoded body was appended to b.bodies from the offset
-// start on. Until seal only the lengths of the message's texts count.
+// add adds an event, whose encoded body is in the batch. Until seal only the lengths of
+// the message's texts count.
 func (b *batch) add(l *lane, e *normalize.Event, m outputs.Message) {
 	m.ID, m.Key, m.Kind, m.Company = e.ID, e.Key, e.Kind, e.Company
 	m.Dataset, m.EventKind, m.Trigger = e.Dataset, e.EventKind, e.Trigger
@@ -87,12 +80,10 @@ func (b *batch) add(l *lane, e *normalize.Event, m outputs.Message) {
 	for _, s := range texts(&m) {
 		b.texts = append(b.texts, *s...)
 	}
-	raw := len(b.raws)
-	b.raws = append(b.raws, l.raw.Body...)
 	b.at = append(b.at, len(b.msgs))
 	b.msgs = append(b.msgs, m)
 	b.entries = append(b.entries, entry{
-		lane: l, pass: l.pass, raw: b.raws[raw:len(b.raws):len(b.raws)],
+		lane: l, pass: l.pass, raw: b.raws.copy(l.raw.Body),
 		retry: slices.Contains(l.raw.Tags, normalize.TagPossibleRetry),
 	})
 }
@@ -116,16 +107,15 @@ type room struct{ start, msgs, bodies, raws int }
 func (b *batch) room(limit Batch) room {
 	return room{
 		start: len(b.msgs), msgs: len(b.msgs) + limit.MaxEvents,
-		bodies: len(b.bodies) + limit.MaxBytes, raws: len(b.raws) + limit.maxRaws(),
+		bodies: b.bodies.size + limit.MaxBytes, raws: b.raws.size + limit.maxRaws(),
 	}
 }
 
 func (r room) full(b *batch) bool { return len(b.msgs) >= r.msgs }
 
-// fits tells whether a message that the buffers end with, and a raw body of the
-// given length, have room.
-func (r room) fits(b *batch, raw int) bool {
-	return len(b.msgs) <= r.start || len(b.bodies) <= r.bodies && len(b.raws)+raw <= r.raws
+// fits tells whether an encoded and a raw body of the given lengths have room.
+func (r room) fits(b *batch, body, raw int) bool {
+	return len(b.msgs) <= r.start || b.bodies.size+body <= r.bodies && b.raws.size+raw <= r.raws
 }
 
 // gather begins a batch. It waits for the first event without an end, and for
@@ -195,8 +185,10 @@ const (
 // take moves the event that is held into the batch.
 func (r *Relay) take(l *lane, limits []room) got {
 	b := &r.batch
-	tight := func(r room) bool { return !r.fits(b, len(l.raw.Body)) }
-	if slices.ContainsFunc(limits, tight) {
+	tight := func(body []byte) bool {
+		return slices.ContainsFunc(limits, func(r room) bool { return !r.fits(b, len(body), len(l.raw.Body)) })
+	}
+	if tight(nil) {
 		return noRoom
 	}
 	if !r.matches(l) {
@@ -204,22 +196,22 @@ func (r *Relay) take(l *lane, limits []room) got {
 		l.settled.Filtered++
 		return leftOut
 	}
-	start := len(b.bodies)
-	err := r.encode()
+	body, err := r.encode()
 	if err != nil {
 		r.trouble.note(reasonEncode, reasonEncode.text(), fmt.Errorf("event %s: %w", l.raw.ID, err))
-		if _ = r.normalise(nil, l.raw); r.encode() != nil {
+		_ = r.normalise(nil, l.raw)
+		var again error
+		if body, again = r.encode(); again != nil {
 			r.unwritable(l, err)
 			l.passed()
 			return unwritable
 		}
 	}
-	if slices.ContainsFunc(limits, tight) {
-		b.bodies = b.bodies[:start]
+	if tight(body) {
 		return noRoom
 	}
 	b.add(l, &r.event, outputs.Message{
-		Namespace: cmp.Or(r.event.Namespace, r.o.Namespace), Body: b.bodies[start:len(b.bodies):len(b.bodies)],
+		Namespace: cmp.Or(r.event.Namespace, r.o.Namespace), Body: b.bodies.keep(body),
 		State: r.state(), Overwrite: l.Overwrite != nil && l.Overwrite(),
 	})
 	l.passed()
@@ -249,34 +241,31 @@ func (r *Relay) normalise(m *normalize.Mapping, raw normalize.Raw) (err error) {
 	return nil
 }
 
-// encode appends r.event to the batch's bodies. It should never panic either.
-func (r *Relay) encode() (err error) {
+// encode writes r.event into the free memory of the batch's bodies. It should never panic
+// either.
+func (r *Relay) encode() (body []byte, err error) {
 	defer caught("encode", &err)
-	r.batch.bodies = r.o.Encode(r.batch.bodies, &r.event)
-	return nil
+	return r.o.Encode(r.batch.bodies.room(), &r.event), nil
 }
 
-// state appends what r.event says of its record as it is now to the batch's states,
-// and returns it; nil if the output has no use for it, or the event says nothing.
+// state takes what r.event says of its record as it is now into the batch, and returns
+// it; nil if the output has no use for it, or the event says nothing.
 func (r *Relay) state() []byte {
-	b := &r.batch
-	start := len(b.states)
 	if r.o.State == nil {
 		return nil
 	}
-	err := r.encodeState()
+	state, err := r.encodeState()
 	if err != nil {
-		b.states = b.states[:start]
 		r.trouble.note(reasonEncode, reasonEncode.text(), fmt.Errorf("event %s: its record's state: %w", r.event.ID, err))
-	}
-	if len(b.states) == start {
 		return nil
 	}
-	return b.states[start:len(b.states):len(b.states)]
+	if len(state) == 0 {
+		return nil
+	}
+	return r.batch.states.keep(state)
 }
 
-func (r *Relay) encodeState() (err error) {
+func (r *Relay) encodeState() (state []byte, err error) {
 	defer caught("encode the state", &err)
-	r.batch.states = r.o.State(r.batch.states, &r.event)
-	return nil
+	return r.o.State(r.batch.states.room(), &r.event), nil
 }

@@ -86,7 +86,7 @@ func TestLargeBatchIsForgotten(t *testing.T) {
 		for i := range 3 {
 			s.add(event(i+2, "a", "x"))
 			synctest.Wait()
-			if i > 0 && room > 2000 {
+			if i > 0 && room > 256<<10 {
 				t.Errorf("after a large event a buffer of %d bytes is kept", room)
 			}
 		}

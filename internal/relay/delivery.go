@@ -43,7 +43,7 @@ func (r *Relay) delivered() {
 	r.settled()
 	if n := len(r.batch.msgs); n > 0 {
 		r.meters.size.Observe(float64(n))
-		r.meters.bytes.Observe(float64(len(r.batch.bodies)))
+		r.meters.bytes.Observe(float64(r.batch.bodies.size))
 	}
 }
 
