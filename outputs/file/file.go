@@ -19,6 +19,7 @@ package file
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -77,15 +78,15 @@ type output struct {
 	leftover *leftover
 }
 
-// Send implements outputs.Output. A batch is one write and one fdatasync; a disk
+// Send implements outputs.Output. A batch has one fdatasync; a disk
 // that hangs is the one thing that can keep it past the end of ctx.
 func (o *output) Send(ctx context.Context, batch []outputs.Message) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("write batch: %w", context.Cause(ctx))
 	}
-	text, refused := o.lines.join(batch, "")
-	if len(text) > 0 {
-		if err := o.append(text); err != nil {
+	size, refused := checkLines(batch)
+	if size > 0 {
+		if err := o.append(size, func() error { return o.lines.write(o.f, batch, refused) }); err != nil {
 			return explain(err)
 		}
 	}
@@ -95,20 +96,20 @@ func (o *output) Send(ctx context.Context, batch []outputs.Message) error {
 	return nil
 }
 
-// append writes text at the end of the file, durably or not at all. The errors of
+// append writes size bytes at the end of the file, durably or not at all. The errors of
 // the file system say what they did and to which file.
-func (o *output) append(text []byte) error {
+func (o *output) append(size int, write func() error) error {
 	if err := o.prepare(); err != nil {
 		return err
 	}
-	if o.full(len(text)) {
+	if o.full(size) {
 		if err := o.rotate(); err != nil {
 			return err
 		}
 	}
-	n, err := o.f.Write(text)
-	if err == nil && n < len(text) {
-		err = fmt.Errorf("write %s: %w", o.config.Path, io.ErrShortWrite)
+	err := write()
+	if errors.Is(err, io.ErrShortWrite) {
+		err = fmt.Errorf("write %s: %w", o.config.Path, err)
 	}
 	if err != nil {
 		return o.undo(err)
@@ -116,7 +117,7 @@ func (o *output) append(text []byte) error {
 	if err := o.f.Sync(); err != nil {
 		return o.startOver(err)
 	}
-	o.size += int64(len(text))
+	o.size += int64(size)
 	return nil
 }
 
