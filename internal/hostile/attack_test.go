@@ -27,7 +27,7 @@ type attack struct {
 	TLS       bool
 	Attackers int
 	Sources   int // they come from 127.0.0.1, 127.0.0.2 and so on
-	Seconds   int
+	Seconds   int // 0: as many as the flag says
 	Rate      int // connections a second of all of them together; 0: no limit
 	Login     endtoend.Login
 	Limit     time.Duration // a connection that lives longer was not cut
@@ -151,6 +151,8 @@ func (a *attackers) once(kind string, n int) {
 			return
 		}
 		conn = secure
+		began = time.Now() // the timeout for a request begins
+		_ = raw.SetDeadline(began.Add(a.Limit))
 	}
 	a.count(func() { a.Connections++ })
 	if kind == "guesses" {

@@ -94,7 +94,9 @@ func (s *siege) good(during time.Duration) *answers {
 func (s *siege) attack(what string, a attack) report {
 	s.t.Helper()
 	a.Address, a.TLS, a.Login = s.Serving().Address, !s.Plain, s.Logins[0]
-	a.Seconds = *seconds
+	if a.Seconds == 0 {
+		a.Seconds = *seconds
+	}
 	options, err := json.Marshal(a)
 	if err != nil {
 		s.t.Fatal(err)
@@ -106,7 +108,7 @@ func (s *siege) attack(what string, a attack) report {
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	good := s.good(time.Duration(*seconds) * time.Second)
+	good := s.good(time.Duration(a.Seconds) * time.Second)
 	during := s.Vitals(s.process)
 	if err := cmd.Wait(); err != nil {
 		s.t.Fatalf("attackers: %v: %s", err, problems.String())
