@@ -79,8 +79,13 @@ func consoleNews(t *testing.T, b *chromium.Browser) {
 	p.Go(d.console() + "/threats?q=" + url.QueryEscape("backup restore"))
 	p.Wait(fmt.Sprintf(onPage, "No tested backup restore"))
 	p.Picture("real-threats")
-	p.Go("about:blank")
 	d.AwaitDrained()
+
+	// A page that listens does not hold the stop, which would then fail.
+	p.Wait(listening)
+	p.Expect("net::ERR_")
+	d.Stop(d.process)
+	p.Wait(`document.getElementById('live').dataset.state !== 'on'`)
 }
 
 const consoleUsers = `  tls: {cert_file: tls.crt, key_file: tls.key}

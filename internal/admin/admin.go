@@ -172,6 +172,7 @@ func say(w http.ResponseWriter, status int, text string) {
 // until Shutdown, then returns nil.
 func (s *Server) Serve(ln net.Listener) error {
 	s.tellAddress(ln.Addr())
+	ln = limit(ln)
 	var err error
 	if s.certificate != nil {
 		err = s.http.ServeTLS(ln, "", "")
