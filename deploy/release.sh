@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the files of a release of what is committed: deploy/release.sh VERSION OUT.
 # Nothing of the machine goes into them, so that anybody who runs it again on the same
-# commit, with the Go of go.mod, gets the same bytes. docs/release.md has the rest.
+# commit, with the same version of Go, gets the same bytes. docs/release.md has the rest.
 set -eu
 version=${1:?usage: deploy/release.sh VERSION OUT} out=${2:?usage: deploy/release.sh VERSION OUT}
 top=$(cd "$(dirname "$0")/.." && pwd)
