@@ -46,7 +46,7 @@ func openConsole(t *testing.T, s endtoend.Setup) (*lab, refuser) {
 }
 
 func (d *lab) console() string {
-	if d.Setup.Console == "" {
+	if d.Console == "" {
 		return "http://" + d.Serving().Admin
 	}
 	return "https://" + d.Serving().Admin

@@ -195,6 +195,27 @@ var mutants = []mutant{
 		pkg:    "./internal/login", run: "EveryLogin|HashesAre",
 	},
 	{
+		name:   "a viewer changes things",
+		file:   "internal/admin/gate.go",
+		old:    "case !safe(r) && !caller.Operates():",
+		broken: "case false:",
+		pkg:    "./internal/admin", run: "TestGate",
+	},
+	{
+		name:   "the console answers to any name",
+		file:   "internal/admin/hosts.go",
+		old:    "if loopback(host) ||",
+		broken: "if true || loopback(host) ||",
+		pkg:    "./internal/admin", run: "TestHosts",
+	},
+	{
+		name:   "a session outlives its password",
+		file:   "internal/admin/authenticate.go",
+		old:    "if !s.users.logins.Holds(who.match) {",
+		broken: "if false {",
+		pkg:    "./internal/admin", run: "ANewPassword",
+	},
+	{
 		name:   "a body's memory is used again while the store has it",
 		file:   "internal/receiver/door.go",
 		old:    "\treceipt, err := s.store.Append(object)",
