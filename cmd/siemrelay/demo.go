@@ -28,8 +28,9 @@ func newDemo(std streams) *cobra.Command {
 		Long: `Starts siemrelay in a temporary folder, sends it one example webhook of every kind
 through the real HTTPS door, as Defense.com would, and prints what comes out: for
 each webhook the ECS document and the CEF line on standard output, and what is
-going on on standard error. Then it waits for webhooks of your own until you stop
-it; with --once it exits instead.
+going on on standard error. Then it tells where the console is, to be opened in a
+browser, and waits for webhooks of your own until you stop it; with --once it exits
+instead.
 
   siemrelay demo --once 2>/dev/null | grep ^CEF`,
 		Args: usageArgs(cobra.NoArgs),
