@@ -3,7 +3,13 @@ package local
 import (
 	"context"
 	"fmt"
+
+	"github.com/siemrelay/siemrelay/internal/config"
 )
+
+// SetMaxSize makes max_size less than a configuration may: an event takes time when
+// races are looked for.
+func (o *Output) SetMaxSize(size config.Size) { o.c.MaxSize = size }
 
 // LimitPages makes the disk full at so many pages more than there are; a negative
 // number mends it.

@@ -22,7 +22,7 @@ import (
 )
 
 // modelChecks is how often a model is tried: each try makes databases.
-const modelChecks = "30"
+const modelChecks = "12"
 
 func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", modelChecks); err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/siemrelay/siemrelay/outputs/local"
 )
 
-var manyEvents = flag.Int("local.events", 20_000, "how many events TestManyEvents stores; with a million or more it also holds searches to their times")
+var manyEvents = flag.Int("local.events", 1_000, "how many events TestManyEvents stores; with a million or more it also holds searches to their times")
 
 // traffic makes webhooks as they come: threats that are created, noted, assigned and
 // closed, some tickets, of a few companies.
