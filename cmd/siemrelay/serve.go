@@ -22,8 +22,8 @@ func newServe(std streams) *cobra.Command {
 delivers to every output of the configuration.
 
 With no configuration file at all it listens on this machine only, makes a
-certificate and a password for itself under ./siemrelay-data, and writes events
-to ./siemrelay-data/events.ndjson.
+certificate and a password for itself under ./siemrelay-data, and keeps the events
+there, to be looked at in the console, whose address it tells.
 
 SIGTERM and SIGINT stop it: no new webhooks, what is in hand is finished, exit
 code 0. A second signal ends it at once; nothing that was accepted is lost by
