@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"html/template"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -41,6 +42,7 @@ func functions(a *assets) template.FuncMap {
 		"readable": func(code string) string { return clean(strings.ReplaceAll(code, "_", " "), maxName) },
 		"pair":     func(x, y any) [2]any { return [2]any{x, y} },
 		"part":     share,
+		"notable":  notable,
 		"anchor":   anchor,
 		"record":   recordAddress,
 	}
@@ -126,6 +128,13 @@ func share(n, whole uint64, width int) int {
 		return 0
 	}
 	return max(1, int(float64(n)/float64(whole)*float64(width)))
+}
+
+// notable leaves out the tags that every event has.
+func notable(tags []string) []string {
+	return slices.DeleteFunc(slices.Clone(tags), func(tag string) bool {
+		return !strings.HasPrefix(tag, "defensecom_") && !strings.HasPrefix(tag, "siemrelay_")
+	})
 }
 
 // anchor makes an id for an element from a foreign text.

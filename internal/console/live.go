@@ -25,15 +25,21 @@ type news struct {
 	Status   string `json:"status"`   // digest of the status
 }
 
+// listener is what the feed knows of a stream.
+type listener struct {
+	since uint64 // looks that had begun before it came: they may be older than its page
+	told  bool   // it had news
+}
+
 // feed tells all streams when something is new. It looks only while a stream
 // listens.
 type feed struct {
 	look func(context.Context) news
 
 	mu      sync.Mutex
-	streams map[chan news]struct{}
+	streams map[chan news]*listener
 	last    news
-	known   bool // last is of the time since somebody listens
+	looks   uint64 // begun so far
 	closed  bool
 
 	wake   chan struct{} // somebody listens
@@ -45,7 +51,7 @@ type feed struct {
 func newFeed(look func(context.Context) news) *feed {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &feed{
-		look: look, streams: map[chan news]struct{}{}, wake: make(chan struct{}, 1),
+		look: look, streams: map[chan news]*listener{}, wake: make(chan struct{}, 1),
 		ctx: ctx, cancel: cancel, done: make(chan struct{}),
 	}
 	go f.run() // until close
@@ -58,15 +64,17 @@ func (f *feed) run() {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		if !f.wanted() {
+		look := f.begin()
+		if look == 0 {
 			select {
 			case <-f.wake:
+				continue
 			case <-f.ctx.Done():
 				return
 			}
 		}
 		ctx, cancel := context.WithTimeout(f.ctx, lookTime)
-		f.publish(f.look(ctx))
+		f.publish(look, f.look(ctx))
 		cancel()
 		select {
 		case <-tick.C:
@@ -76,23 +84,28 @@ func (f *feed) run() {
 	}
 }
 
-func (f *feed) wanted() bool {
+// begin returns the number of a look, 0 if nobody listens.
+func (f *feed) begin() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.known = f.known && len(f.streams) > 0
-	return len(f.streams) > 0
+	if len(f.streams) == 0 {
+		return 0
+	}
+	f.looks++
+	return f.looks
 }
 
-func (f *feed) publish(n news) {
+// publish tells what a look has seen to every stream to which it is new.
+func (f *feed) publish(look uint64, n news) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.known && n == f.last {
-		return
+	for s, l := range f.streams {
+		if l.since < look && (!l.told || n != f.last) {
+			offer(s, n)
+			l.told = true
+		}
 	}
-	f.last, f.known = n, true
-	for s := range f.streams {
-		offer(s, n)
-	}
+	f.last = n
 }
 
 // offer leaves the newest news for a stream that may not have taken the last.
@@ -104,7 +117,7 @@ func offer(s chan news, n news) {
 	s <- n // only the holder of the lock sends
 }
 
-// join returns a channel with the newest news, nil if there are too many streams, or
+// join returns a channel for news, the first of which come with the next look, nil if there are too many streams, or
 // the feed is closed. leave must follow.
 func (f *feed) join() chan news {
 	f.mu.Lock()
@@ -113,10 +126,7 @@ func (f *feed) join() chan news {
 		return nil
 	}
 	s := make(chan news, 1)
-	f.streams[s] = struct{}{}
-	if f.known {
-		s <- f.last
-	}
+	f.streams[s] = &listener{since: f.looks}
 	select {
 	case f.wake <- struct{}{}:
 	default:

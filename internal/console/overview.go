@@ -43,10 +43,15 @@ type minuteBar struct{ X, Y, Height, Count, Ago int }
 // severityTotal is how many events of the window have each severity.
 type severityTotal struct{ Critical, High, Medium, Low, Info int }
 
-// LastMinute is how many events came in the last whole minute.
-func (d overviewData) LastMinute() int {
-	if n := len(d.Overview.Accepted); n > 1 {
-		return d.Overview.Accepted[n-2] + d.Overview.Accepted[n-1]
+// Nothing tells whether nothing has come at all.
+func (d overviewData) Nothing() bool {
+	return d.Overview != nil && d.Overview.Events == 0 && d.Company == ""
+}
+
+// ThisMinute is how many events came in the minute that is not over.
+func (d overviewData) ThisMinute() int {
+	if n := len(d.Overview.Accepted); n > 0 {
+		return d.Overview.Accepted[n-1]
 	}
 	return 0
 }
