@@ -19,7 +19,7 @@ const (
 // room returns free memory to append to. What came of that is given to keep, or to
 // nobody.
 func (a *arena) room() []byte {
-	if len(a.pieces) > 0 && cap(a.pieces[a.filling])-len(a.pieces[a.filling]) < pieceEnd {
+	if a.filling < len(a.pieces) && cap(a.pieces[a.filling])-len(a.pieces[a.filling]) < pieceEnd {
 		a.filling++
 	}
 	if a.filling == len(a.pieces) {

@@ -44,3 +44,19 @@ func TestAnArenaKeepsWhatItHas(t *testing.T) {
 		}
 	}
 }
+
+// In a new arena too the first event that does not fit the only piece makes another one.
+func TestAnArenaThatIsNew(t *testing.T) {
+	for _, size := range []int{pieceEnd, 20_000, pieceSize - 1, pieceSize, pieceSize + 1, 2 * pieceSize} {
+		var a arena
+		var kept [][]byte
+		for n := range 100 {
+			kept = append(kept, a.copy(bytes.Repeat([]byte{byte(n)}, size)))
+		}
+		for n, b := range kept {
+			if bytes.Count(b, []byte{byte(n)}) != size {
+				t.Fatalf("number %d of size %d is not what came", n, size)
+			}
+		}
+	}
+}
