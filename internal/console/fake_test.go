@@ -108,10 +108,10 @@ func (f *fake) matches(e fakeEvent, text, company string) (bool, error) {
 		key, value, ok := strings.Cut(word, ":")
 		switch {
 		case ok && key == "risk":
-			if !slices.Contains([]string{"info", "low", "medium", "high", "critical"}, value) {
+			if !slices.Contains([]string{"info", "low", "medium", "high", "critical", "unknown"}, value) {
 				return false, admin.Errorf(admin.Invalid, "risk %q: it must be info, low, medium, high or critical", value)
 			}
-			if e.Risk != value {
+			if e.Risk != value && (value != "unknown" || e.Risk != "odd") {
 				return false, nil
 			}
 		case ok && key == "status":

@@ -301,3 +301,17 @@ func TestOptionsAreNeeded(t *testing.T) {
 		t.Error("a console of nothing was made")
 	}
 }
+
+// A word for a risk that nobody knows yet is counted, and leads to what it counts.
+func TestUnknownRisk(t *testing.T) {
+	f := newScene(noon)
+	f.add(fakeEvent{EventSummary: admin.EventSummary{Kind: "threat", Record: "odd", Title: "Of an odd risk", Risk: "odd", Severity: 47, Status: "open", Company: "c-2044"}})
+	c := open(t, f)
+	if body := get(c, "/threats").Body.String(); !strings.Contains(body, `<span class="mark risk unknown">`) {
+		t.Error("an unknown risk is not shown as one")
+	}
+	body := get(c, "/threats?risk=unknown&status=open").Body.String()
+	if !strings.Contains(body, "Of an odd risk") || !strings.Contains(body, "1–1 of 1<") {
+		t.Error("the filter for unknown risks finds something else")
+	}
+}

@@ -24,7 +24,7 @@ type listQuery struct {
 }
 
 var (
-	riskWords   = []string{"critical", "high", "medium", "low", "info"}
+	riskWords   = []string{"critical", "high", "medium", "low", "info", "unknown"}
 	statusWords = []string{"open", "closed", "unknown"}
 )
 
