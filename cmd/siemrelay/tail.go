@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,9 +53,18 @@ func (f *following) run(ctx context.Context, d *desk, args []string) error {
 	if !d.running {
 		return &exitError{exitUnavailable, fmt.Errorf("siemrelay is not running: no event comes; siemrelay search lists what there is")}
 	}
+	err := f.follow(ctx, d, text)
+	if errors.Is(ctx.Err(), context.Canceled) { // Ctrl-C, whatever it interrupted
+		return nil
+	}
+	return err
+}
+
+// follow prints the newest events, and what comes, until ctx ends.
+func (f *following) follow(ctx context.Context, d *desk, text string) error {
 	page, err := d.Events(ctx, admin.EventQuery{Text: text, Limit: max(f.first, 1)})
 	if err != nil {
-		return f.ended(ctx, err)
+		return err
 	}
 	slices.Reverse(page.Events)
 	if err := f.print(page.Events, len(page.Events)-min(f.first, len(page.Events))); err != nil {
@@ -63,11 +73,11 @@ func (f *following) run(ctx context.Context, d *desk, args []string) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
 		case <-time.After(tailPoll):
 		}
 		if err := f.more(ctx, d, text); err != nil {
-			return f.ended(ctx, err)
+			return err
 		}
 	}
 }
@@ -86,14 +96,6 @@ func (f *following) more(ctx context.Context, d *desk, text string) error {
 			return err
 		}
 	}
-}
-
-// ended is the error after ctx: none, if it was Ctrl-C.
-func (f *following) ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // print writes events, all but the first skipped ones.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/siemrelay/siemrelay/internal/sqlitefile"
 )
 
 // RejectedOptions say where the rejected bodies are and how many are kept.
@@ -51,7 +53,7 @@ CREATE TABLE rejected (
 // rejectedLayout may lose the latest bodies with the power, but for nothing else. The
 // application id is "SRrj".
 func rejectedLayout() layout {
-	return layout{applicationID: 0x5352726a, version: 1, schema: rejectedSchema, synchronous: "normal"}
+	return layout{sqlitefile.Layout{ApplicationID: 0x5352726a, Version: 1, Schema: rejectedSchema}, "normal"}
 }
 
 // What may wait for the writer: a burst that the disk is slower than is not kept.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/siemrelay/siemrelay/internal/sqlitefile"
 )
 
 // Options say where the dead letters are and how large they may grow.
@@ -104,7 +106,7 @@ CREATE TABLE outputs (
 
 // letterLayout is durable at every commit. The application id is "SRdl".
 func letterLayout() layout {
-	return layout{applicationID: 0x5352646c, version: 1, schema: letterSchema, synchronous: "full"}
+	return layout{sqlitefile.Layout{ApplicationID: 0x5352646c, Version: 1, Schema: letterSchema}, "full"}
 }
 
 // Store is the open dead letters. Its methods may be called from any goroutine; one

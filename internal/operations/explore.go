@@ -19,7 +19,7 @@ func (d *Desk) explored(err error) error {
 		return admin.Errorf(admin.Invalid, "%v", query)
 	case errors.Is(err, local.ErrDamaged):
 		return admin.Errorf(admin.Unavailable, "the local store is damaged; it is moved aside, and a new one begun, with the next event. The log of siemrelay says how to fill it")
-	case errors.Is(err, local.ErrBusy):
+	case errors.Is(err, local.ErrBusy), errors.Is(err, local.ErrDisk):
 		return admin.Errorf(admin.Unavailable, "the local store can't be read at the moment: %v", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return admin.Errorf(admin.Unavailable, "the search took too long and was given up; narrow it, with since:24h for example")

@@ -61,19 +61,22 @@ func Classify(err error) error {
 
 // DSN names the file at path for database/sql, with pragmas in their order, such as
 // "journal_mode(wal)". Transactions begin as writers, and text in double quotes is
-// no string.
+// no string. While one process has the file open no other can have it; with the VFS
+// unix-excl the index of the log is then in memory, not in a file that a full disk
+// would have no room for at the start.
 func DSN(path string, pragmas ...string) string {
 	return dsn(path, "_txlock=immediate", pragmas)
 }
 
-// ReadDSN names a file that is there, for connections that only read it.
+// ReadDSN names a file that is there, for connections that only read it. They may be
+// of the process that writes it.
 func ReadDSN(path string, pragmas ...string) string {
 	return dsn(path, "mode=rw&_txlock=deferred", append([]string{"query_only(1)"}, pragmas...))
 }
 
 func dsn(path, parameters string, pragmas []string) string {
 	u := url.URL{Path: path}
-	name := "file:" + u.EscapedPath() + "?" + parameters + "&_dqs=0&_defensive=1&_busy_timeout=1000"
+	name := "file:" + u.EscapedPath() + "?vfs=unix-excl&" + parameters + "&_dqs=0&_defensive=1&_busy_timeout=1000"
 	for _, p := range pragmas {
 		name += "&_pragma=" + p
 	}

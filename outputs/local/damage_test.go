@@ -174,7 +174,7 @@ func TestFlippedBits(t *testing.T) {
 func TestFileThatIsGone(t *testing.T) {
 	r := newRig(t)
 	r.send(1, threat("a", "create"))
-	for _, suffix := range []string{"", "-wal", "-shm"} {
+	for _, suffix := range []string{"", "-wal"} {
 		r.must(os.Remove(r.path + suffix))
 	}
 	if got := r.find(""); len(got) != 0 {
@@ -185,6 +185,28 @@ func TestFileThatIsGone(t *testing.T) {
 	r.open()
 	if got := r.find(""); len(got) != 1 || got[0] != 2 {
 		t.Errorf("found %v, want the event that was sent after", got)
+	}
+}
+
+// TestReaderFirst: whoever opens the file first, the other can too; and no file for the
+// index of the log is made, which a full disk has no room for.
+func TestReaderFirst(t *testing.T) {
+	r := newRig(t)
+	if got := r.find(""); len(got) != 0 {
+		t.Errorf("found %v where there is nothing", got)
+	}
+	r.send(1, threat("a", "create"))
+	r.close()
+	r.open()
+	if got := r.find(""); len(got) != 1 {
+		t.Errorf("found %v", got)
+	}
+	r.send(2, threat("b", "create"))
+	if got := r.find(""); len(got) != 2 {
+		t.Errorf("found %v", got)
+	}
+	if _, err := os.Stat(r.path + "-shm"); !os.IsNotExist(err) {
+		t.Errorf("the index of the log is a file: %v", err)
 	}
 }
 

@@ -23,6 +23,8 @@ var (
 	ErrDamaged = sqlitefile.ErrDamaged
 	// ErrBusy: somebody else has the database for longer than a reader waits.
 	ErrBusy = sqlitefile.ErrLocked
+	// ErrDisk: the disk failed, or the file may not be read.
+	ErrDisk = sqlitefile.ErrIO
 )
 
 // ReaderOptions say what is read.
