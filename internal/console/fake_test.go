@@ -279,7 +279,7 @@ func (f *fake) Overview(ctx context.Context, q admin.OverviewQuery) (admin.Overv
 	}
 	companies := map[string]int{}
 	for _, e := range f.events {
-		if _, ok := companies[e.Company]; !ok && e.Company != "" {
+		if _, ok := companies[e.Company]; !ok {
 			companies[e.Company] = len(o.Companies)
 			o.Companies = append(o.Companies, admin.CompanyCount{ID: e.Company, Name: e.Name})
 		}

@@ -124,7 +124,7 @@ func (c *Console) companyList(ctx context.Context) []admin.CompanyCount {
 	if now := c.now(); now.Sub(c.asked) >= companyTime || now.Before(c.asked) {
 		c.asked = now
 		if o, err := c.explore.Overview(ctx, admin.OverviewQuery{Window: time.Hour}); err == nil {
-			c.companies = slices.DeleteFunc(o.Companies, func(k admin.CompanyCount) bool { return len(k.ID) > maxField })
+			c.companies = slices.DeleteFunc(o.Companies, func(k admin.CompanyCount) bool { return k.ID == "" || len(k.ID) > maxField })
 		}
 	}
 	return c.companies

@@ -268,6 +268,15 @@ func TestCompanyStaysOnEveryPage(t *testing.T) {
 	}
 }
 
+// Events without a company are under all companies: the menu has no entry for them.
+func TestEventsWithoutACompany(t *testing.T) {
+	f := newScene(noon)
+	f.add(fakeEvent{EventSummary: admin.EventSummary{Kind: "threat", Record: "alone", Title: "Of nobody", Status: "open"}})
+	if body := get(open(t, f), "/threats").Body.String(); strings.Count(body, `<option value="">All companies`) != 1 || strings.Contains(body, `<option value="" selected>`) || !strings.Contains(body, "Of nobody") {
+		t.Error("the menu has a company without a name")
+	}
+}
+
 func TestLoginAndRefusal(t *testing.T) {
 	c := open(t, newScene(noon))
 	r := httptest.NewRequest(http.MethodGet, "/login", http.NoBody)
