@@ -89,6 +89,7 @@ func demoConfig(dir string) (*config.Config, *firstStart, error) {
 	cfg.Spool.Dir = filepath.Join(dir, "spool")
 	cfg.Spool.MaxSize, cfg.Spool.MinFree = 64*config.MiB, config.MiB
 	cfg.Log.Level = "warn"
+	cfg.Companies = map[string]config.Company{"abc12345-6789-0def-1234-56789abcdef0": {Name: "Example Ltd"}} // that of the samples
 	for _, format := range []string{"ecs", "cef"} {
 		out := config.DefaultOutput(format, outputTypes()[0].OutputType)
 		out.Format = format

@@ -46,7 +46,7 @@ type Receiver struct {
 	Allow []netip.Prefix `yaml:"allow" doc:"Networks (203.0.113.0/24) or single addresses that may connect; a connection from any other is closed at once. Empty means everybody. Behind a proxy every connection comes from the proxy, so let the proxy do this."`
 	// MaxBody limits a body both as sent and inflated.
 	MaxBody        Size          `yaml:"max_body" min:"1KiB" max:"64MiB" doc:"The largest body, also after inflating; a larger one gets 413."`
-	MaxConnections int           `yaml:"max_connections" min:"1" max:"100000" doc:"Connections at one time; more are refused."`
+	MaxConnections int           `yaml:"max_connections" min:"1" max:"100000" doc:"Connections at one time. One more takes the place of the oldest that has not logged in yet; where all have, it is refused."`
 	ReadTimeout    time.Duration `yaml:"read_timeout" min:"1ms" max:"10m" doc:"The longest time that one request, headers and body, may take to arrive."`
 	WriteTimeout   time.Duration `yaml:"write_timeout" min:"1ms" max:"10m" doc:"The longest time that an answer may take to be sent."`
 	IdleTimeout    time.Duration `yaml:"idle_timeout" min:"1ms" max:"1h" doc:"How long a connection may stay open between two requests."`
