@@ -31,9 +31,14 @@ func FuzzBatch(f *testing.F) {
 			}
 			list, size = append(list, m), size+e.size(m)
 		}
-		data, err := e.batch(list, stamp{7, 2, 1<<31 - 3})
+		before := []byte("before")
+		data, err := e.batch(before, list, stamp{7, 2, 1<<31 - 3})
 		if err != nil {
 			t.Fatal(err)
+		}
+		data, found := bytes.CutPrefix(data, before)
+		if !found {
+			t.Error("what was there before is not")
 		}
 		if e.codec == nil && len(data)-4 > size+batchOverhead {
 			t.Errorf("a batch takes %d bytes and was reckoned at %d", len(data)-4, size+batchOverhead)

@@ -38,6 +38,7 @@ type broker struct {
 	address string
 	dialer  *dialer
 	conn    *conn
+	batches []byte // of the request that is under way; its room serves the next
 }
 
 // get returns the connection to the broker, a new one if need be.

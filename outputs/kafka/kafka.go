@@ -184,8 +184,9 @@ var errNotReached = errors.New("was not reached")
 
 func newSending(batch []outputs.Message) *sending {
 	s := &sending{batch: batch, results: make([]outputs.Result, len(batch))}
+	notReached := &outputs.Transient{Err: errNotReached}
 	for i := range s.results {
-		s.results[i] = outputs.Result{Status: outputs.Retry, Err: &outputs.Transient{Err: errNotReached}}
+		s.results[i] = outputs.Result{Status: outputs.Retry, Err: notReached}
 	}
 	return s
 }

@@ -134,15 +134,14 @@ func (l *lane) take(e *encoder) *piece {
 		return nil
 	}
 	p := &piece{lane: l, size: batchOverhead}
-	for _, m := range rest {
-		n := len(p.list)
+	for n, m := range rest {
 		switch {
 		case l.slot.doubt != nil && n == l.slot.doubt.n,
 			l.slot.doubt == nil && l.most > 0 && n == l.most,
 			l.slot.doubt == nil && n > 0 && p.size+e.size(m) > l.slot.limit:
 			return p
 		}
-		p.list, p.size = append(p.list, m), p.size+e.size(m)
+		p.list, p.size = rest[:n+1:n+1], p.size+e.size(m)
 	}
 	return p
 }

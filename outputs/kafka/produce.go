@@ -20,6 +20,9 @@ import (
 // batch is larger.
 const maxRequest = 8 << 20
 
+// keepBatches is the most that is kept of a broker's buffer from one request to the next.
+const keepBatches = 3 << 20
+
 // producer is the identity under which batches are numbered.
 type producer struct {
 	id    int64
@@ -185,16 +188,21 @@ func (o *output) drain(ctx context.Context, s *sending, d *drain) {
 // pieces are the next batches of the lanes, as many as one request takes.
 func (o *output) pieces(d *drain) ([]*piece, error) {
 	var pieces []*piece
-	size := 0
+	size, b := 0, d.broker
+	if b.batches = b.batches[:0]; cap(b.batches) > keepBatches {
+		b.batches = nil
+	}
 	for _, l := range d.lanes {
 		p := l.take(&o.encoder)
 		if p == nil || size > 0 && size+p.size > maxRequest {
 			continue
 		}
-		var err error
-		if p.data, err = o.encoder.batch(p.list, o.stamp(l)); err != nil {
+		start := len(b.batches)
+		batches, err := o.encoder.batch(b.batches, p.list, o.stamp(l))
+		if err != nil {
 			return nil, err
 		}
+		b.batches, p.data = batches, batches[start:]
 		size += p.size
 		pieces = append(pieces, p)
 	}
