@@ -28,7 +28,18 @@ const wordCreate = "create"
 // string that is not blank. Blank counts as missing, as it does everywhere in this
 // package: a time that isn't there makes nothing unique, and to take two events for
 // one is the worse mistake. Of equal keys the last one counts.
-func (m *Mapping) Identify(scratch *Event, body []byte) (id Identity) {
+func (m *Mapping) Identify(scratch *Event, body []byte) Identity {
+	return m.identify(scratch, body, false)
+}
+
+// IdentifyObject is Identify for a body that is known to be one JSON object, as the
+// receiver has found it to be; to look again would be half of the work. Of another body
+// it may give any identity.
+func (m *Mapping) IdentifyObject(scratch *Event, body []byte) Identity {
+	return m.identify(scratch, body, true)
+}
+
+func (m *Mapping) identify(scratch *Event, body []byte, object bool) (id Identity) {
 	defer func() {
 		if recover() != nil {
 			id = Identity{}
@@ -37,7 +48,7 @@ func (m *Mapping) Identify(scratch *Event, body []byte) (id Identity) {
 	e := scratch
 	e.reset(Raw{Body: body})
 	p := e.payload
-	if !p.read(body) {
+	if !p.read(body, object) {
 		return Identity{}
 	}
 	trigger := ""

@@ -28,6 +28,9 @@ func checkIdentity(tb testing.TB, m *normalize.Mapping, body []byte) {
 		tb.Errorf("company %q, the event has %q, of %q", id.Company, e.Company, body)
 	}
 	if object := readObject(body); object != nil {
+		if known := m.IdentifyObject(&scratch, body); known != m.Identify(new(normalize.Event), body) {
+			tb.Errorf("identity of a known object %+v, want %+v, of %q", known, id, body)
+		}
 		trigger, _ := object["trigger_action"].(string)
 		note, _ := object["note_created_at"].(string)
 		unique := strings.ToLower(strings.TrimSpace(trigger)) == "create" || strings.TrimSpace(note) != ""

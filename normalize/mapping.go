@@ -80,7 +80,7 @@ func (m *Mapping) Event(dst *Event, raw Raw) {
 		}
 	}()
 	dst.reset(raw)
-	if !dst.payload.read(raw.Body) {
+	if !dst.payload.read(raw.Body, false) {
 		dst.minimal(raw)
 		return
 	}

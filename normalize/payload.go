@@ -139,8 +139,9 @@ func view(b []byte) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
-// read takes body apart. It returns false if the body is not one JSON object.
-func (p *payload) read(body []byte) bool {
+// read takes body apart. It returns false if the body is not one JSON object, which is
+// looked for unless the caller knows that it is one.
+func (p *payload) read(body []byte, known bool) bool {
 	p.invalidUTF8 = !utf8.Valid(body)
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	body = bytes.Trim(body, " \t\r\n")
@@ -149,12 +150,12 @@ func (p *payload) read(body []byte) bool {
 	}
 	escapes := bytes.IndexByte(body, '\\') >= 0
 	p.clean = !escapes && !p.invalidUTF8
-	if escapes || bytes.Count(body, []byte("{"))+bytes.Count(body, []byte("[")) > maxDepth {
+	if !known && (escapes || bytes.Count(body, []byte("{"))+bytes.Count(body, []byte("[")) > maxDepth) {
 		if !walkable(body) {
 			return false
 		}
 	}
-	if fastjson.ValidateBytes(body) != nil {
+	if !known && fastjson.ValidateBytes(body) != nil {
 		return false
 	}
 	s := view(body)

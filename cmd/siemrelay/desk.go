@@ -50,7 +50,7 @@ func newDesk(cfg *config.Config, s *stores, o deskOptions) (*operations.Desk, er
 		Spool: s.spool, Letters: s.letters, Rejects: s.rejects, Ages: s.ages,
 		Mapping: o.mapping, Live: o.live, Log: o.log,
 		Append: func(body []byte) (operations.Receipt, error) {
-			r, err := in.Append(body)
+			r, err := in.appendAny(body)
 			return operations.Receipt(r), err
 		},
 	}

@@ -30,8 +30,21 @@ func newInlet(s *spool.Spool, m *normalize.Mapping, f feeds) *inlet {
 	return i
 }
 
+// Append implements receiver.Store: body is one JSON object.
 func (i *inlet) Append(body []byte) (receiver.Receipt, error) {
-	entry, feed := i.entry(body)
+	return i.append(body, i.mapping.IdentifyObject)
+}
+
+// appendAny is Append for what the receiver has not seen, or has refused.
+func (i *inlet) appendAny(body []byte) (receiver.Receipt, error) {
+	return i.append(body, i.mapping.Identify)
+}
+
+// identify finds out which record a body is of.
+type identify = func(scratch *normalize.Event, body []byte) normalize.Identity
+
+func (i *inlet) append(body []byte, of identify) (receiver.Receipt, error) {
+	entry, feed := i.entry(body, of)
 	r, err := i.spool.Append(entry)
 	if err == nil && feed != nil {
 		feed.SetToCurrentTime()
@@ -44,10 +57,10 @@ func (i *inlet) Unanswered(r receiver.Receipt) {
 }
 
 // entry is what the spool gets, and the gauge of the body's company, if it has one.
-func (i *inlet) entry(body []byte) (spool.Entry, prometheus.Gauge) {
+func (i *inlet) entry(body []byte, of identify) (spool.Entry, prometheus.Gauge) {
 	scratch := i.scratch.Get().(*normalize.Event)
 	defer i.scratch.Put(scratch)
-	identity := i.mapping.Identify(scratch, body)
+	identity := of(scratch, body)
 	e := spool.Entry{Body: body, Unique: identity.Unique}
 	if identity.Key != "" {
 		var key [256]byte // nearly always long enough
