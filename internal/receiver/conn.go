@@ -52,15 +52,17 @@ type conn struct {
 	lingers  bool  // Close lets the sender finish
 	maxBody  int64 // what it may still send then, in bytes
 
-	writeTimeout time.Duration
-	unanswered   func(Receipt)
-	owed         Receipt // its answer has not been written yet
-	owes         bool    // there is one
+	reads, writes deadline
+	writeTimeout  time.Duration
+	unanswered    func(Receipt)
+	owed          Receipt // its answer has not been written yet
+	owes          bool    // there is one
 }
 
 func (s *Server) newConn(raw net.Conn) *conn {
 	return &conn{
 		Conn: raw, raw: raw, address: peerAddress(raw), maxBody: s.bodies.max,
+		reads: deadline{slack: s.slack}, writes: deadline{slack: s.slack},
 		writeTimeout: s.writeTimeout, unanswered: s.unanswered,
 	}
 }
@@ -71,7 +73,7 @@ func (s *Server) newConn(raw net.Conn) *conn {
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.opening.take(p)
 	if n == 0 && err == nil {
-		n, err = c.Conn.Read(p)
+		n, err = c.read(p)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		var timeout net.Error
@@ -98,8 +100,10 @@ func (c *conn) owe(r Receipt) { c.owed, c.owes = r, true }
 // is none. Then the sender's retry of an event is told by what the event is, or
 // not at all.
 func (c *conn) Write(p []byte) (int, error) {
-	err := c.raw.SetWriteDeadline(time.Now().Add(c.writeTimeout))
-	n := 0
+	n, err := 0, error(nil)
+	if t, moved := c.writes.move(time.Now().Add(c.writeTimeout)); moved {
+		err = c.raw.SetWriteDeadline(t)
+	}
 	if err == nil {
 		n, err = c.Conn.Write(p)
 	}

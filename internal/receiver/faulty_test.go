@@ -25,7 +25,7 @@ const (
 type faulty struct {
 	net.Conn
 	fault *atomic.Int32
-	fresh bool // the deadline was set since the last write
+	until time.Time // the deadline of writes
 	stale *atomic.Bool
 }
 
@@ -33,15 +33,14 @@ func (c *faulty) SetWriteDeadline(t time.Time) error {
 	if fault(c.fault.Load()) == closed {
 		return net.ErrClosed
 	}
-	c.fresh = time.Until(t) > 0
+	c.until = t
 	return c.Conn.SetWriteDeadline(t)
 }
 
 func (c *faulty) Write(p []byte) (int, error) {
-	if !c.fresh {
+	if time.Until(c.until) <= 0 {
 		c.stale.Store(true)
 	}
-	c.fresh = false
 	switch fault(c.fault.Load()) {
 	case failing, closed:
 		return 0, errors.New("write: connection reset by peer")
@@ -58,7 +57,7 @@ func (c *faulty) Write(p []byte) (int, error) {
 type faultyListener struct {
 	net.Listener
 	fault atomic.Int32 // of all of them
-	stale atomic.Bool  // a write had no deadline of its own
+	stale atomic.Bool  // a write had no deadline, or one that was over
 }
 
 func (l *faultyListener) Accept() (net.Conn, error) {

@@ -18,9 +18,8 @@ type opening struct {
 // Read returns.
 func (c *conn) awaitRequest(timeout time.Duration) {
 	o := &c.opening
-	if o.err = c.Conn.SetReadDeadline(time.Now().Add(timeout)); o.err == nil {
-		o.n, o.err = c.Conn.Read(o.first[:])
-	}
+	c.reads.wanted = time.Now().Add(timeout)
+	o.n, o.err = c.read(o.first[:])
 	o.pending = true
 }
 
@@ -31,12 +30,4 @@ func (o *opening) take(p []byte) (int, error) {
 	}
 	o.pending = false
 	return copy(p, o.first[:o.n]), o.err
-}
-
-// SetReadDeadline leaves awaitRequest's as it is until what it read is taken.
-func (c *conn) SetReadDeadline(t time.Time) error {
-	if c.opening.pending {
-		return nil
-	}
-	return c.Conn.SetReadDeadline(t)
 }

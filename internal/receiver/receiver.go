@@ -131,6 +131,7 @@ type Server struct {
 	maxConnections int
 	readTimeout    time.Duration
 	writeTimeout   time.Duration
+	slack          time.Duration // see deadline
 
 	handshakes     turns
 	outage         outage
@@ -169,6 +170,7 @@ func New(o Options) (*Server, error) {
 		maxConnections: withinFiles(o.MaxConnections, o.Logger),
 		readTimeout:    o.ReadTimeout,
 		writeTimeout:   o.WriteTimeout,
+		slack:          min(o.ReadTimeout, o.WriteTimeout, o.IdleTimeout) / 16,
 		stopping:       make(chan struct{}),
 		listeners:      map[net.Listener]struct{}{},
 		conns:          map[*conn]struct{}{},

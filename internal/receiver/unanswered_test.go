@@ -164,9 +164,9 @@ func TestWriteTimeoutIsUnanswered(t *testing.T) {
 	}
 }
 
-// TestEveryWriteHasItsDeadline would fail if "100 Continue" were written with the
-// deadline of the answer before it, which may be over.
-func TestEveryWriteHasItsDeadline(t *testing.T) {
+// TestEveryWriteHasADeadline: that of a "100 Continue", of an answer, and of what fasthttp
+// refuses by itself. How far away it is, TestDeadlinesAreNeverEarly tells.
+func TestEveryWriteHasADeadline(t *testing.T) {
 	d, l := openFaulty(t, false, nil)
 	c := keepAlive(t, d)
 	for range 2 {
@@ -184,7 +184,7 @@ func TestEveryWriteHasItsDeadline(t *testing.T) {
 	d.send(t, "POST $PATH HTTP/1.1\r\nHost: $HOST\r\nContent-Length: 2\r\n\r\n{}") // 401
 	d.send(t, "nonsense\r\n\r\n")
 	if l.stale.Load() {
-		t.Error("a write had no deadline of its own")
+		t.Error("a write had no deadline")
 	}
 }
 
