@@ -16,8 +16,9 @@ type batch struct {
 	taken chan struct{} // closed when the committer takes the batch
 
 	timer   *time.Timer
-	slow    chan struct{} // closed when the time of those who appended is over
 	done    chan struct{} // closed when the batch is settled
+	over    chan struct{} // closed then too, or before that when the time of those who appended is over
+	late    bool          // it is over, and the batch was not settled; set before over is closed
 	settled bool          // guarded by Spool.mu
 	outcome               // valid once it is settled
 }
@@ -167,7 +168,7 @@ func (s *Spool) joinLocked(e earlier, at moment) ticket {
 func (s *Spool) appendLocked(d *delivery) (*batch, int) {
 	b := s.pending
 	if b == nil {
-		b = &batch{buffers: s.takeFreeLocked(), taken: make(chan struct{}), slow: make(chan struct{}), done: make(chan struct{})}
+		b = &batch{buffers: s.takeFreeLocked(), taken: make(chan struct{}), done: make(chan struct{}), over: make(chan struct{})}
 		b.timer = time.AfterFunc(s.o.AppendTimeout, func() { s.expire(b) })
 		s.pending = b
 		select {
@@ -194,15 +195,20 @@ func (s *Spool) await(t *ticket) error {
 	if t.b == nil {
 		return nil
 	}
-	slow := t.b.slow
+	over := t.b.over
 	if t.duplicate {
-		slow = nil // which is about those who came first
+		over = t.b.done // the other is about those who came first
 	}
-	select {
-	case <-t.b.done:
-	case <-slow:
-		return s.leave(t)
-	case <-t.late:
+	if t.late == nil {
+		<-over // one channel, as nearly always, costs less than a choice
+	} else {
+		select {
+		case <-over:
+		case <-t.late:
+			return s.leave(t)
+		}
+	}
+	if !t.duplicate && t.b.late {
 		return s.leave(t)
 	}
 	return t.settle()
@@ -245,7 +251,8 @@ func (s *Spool) expire(b *batch) {
 		b.settled, b.outcome = true, outcome{err: ErrSlow}
 		close(b.done)
 	}
-	close(b.slow)
+	b.late = true
+	close(b.over)
 	s.mu.Unlock()
 	s.noteHealth(ErrSlow)
 }
@@ -279,6 +286,9 @@ func (s *Spool) conclude(b *batch, o outcome) {
 func (b *batch) finish() {
 	b.timer.Stop()
 	close(b.done)
+	if !b.late {
+		close(b.over)
+	}
 }
 
 // rememberLocked moves the events of b that are durable from flight to the index.
