@@ -146,8 +146,8 @@ type Output struct {
 
 // Batch says when a batch is complete: as soon as one of the limits is reached.
 type Batch struct {
-	MaxEvents int           `yaml:"max_events" min:"1" max:"100000" doc:"The most events in one batch."`
-	MaxBytes  Size          `yaml:"max_bytes" min:"1KiB" max:"256MiB" doc:"The most bytes in one batch, counted in the output's format; one event that is larger goes alone."`
+	MaxEvents int           `yaml:"max_events" min:"1" max:"100000" doc:"The most events in one batch. A syslog output over TCP or TLS has a default of its own, see its hold."`
+	MaxBytes  Size          `yaml:"max_bytes" min:"1KiB" max:"256MiB" doc:"The most bytes in one batch, counted in the output's format; one event that is larger goes alone. A syslog output over TCP or TLS has a default of its own, see its hold."`
 	MaxWait   time.Duration `yaml:"max_wait" min:"1ms" max:"1m" doc:"The longest time that an event waits for others to share its batch."`
 }
 
@@ -209,5 +209,6 @@ func DefaultOutput(name string, t OutputType) Output {
 	var o Output
 	o.SetDefaults()
 	o.Name, o.Type, o.Format, o.Settings = name, t.Name, t.DefaultFormat, t.Settings()
+	o.Batch.suit(o.Settings, func(string) bool { return false })
 	return o
 }

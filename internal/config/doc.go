@@ -60,4 +60,11 @@
 //
 // A report on a key that is already reported as wrong is left out. Validate
 // must not open, dial or change anything.
+//
+// With the method
+//
+//	func (s *Settings) DefaultBatch() (maxEvents int, maxBytes Size)
+//
+// it has a say in the batch: what isn't 0 takes the place of the usual default where the
+// file gives no such limit.
 package config

@@ -32,12 +32,31 @@ func (d *decoder) settings(e *entries, o *Output, p place) {
 	if o.Format == "" {
 		o.Format = chosen.DefaultFormat
 	}
+	given := func(key string) bool { return d.spots[p.child("batch").child(key).path].written != "" }
+	o.Batch.suit(o.Settings, given)
 	if chosen.NeedsECS {
 		o.checkECS(&scope{decoder: d, at: p})
 	}
 	if exists && o.Format == "" {
 		s := &scope{decoder: d, at: p}
 		s.report("format", "is missing; one of %s", strings.Join(d.options.Formats, ", "))
+	}
+}
+
+// suit takes the default that settings have for a limit that is not given.
+func (b *Batch) suit(settings any, given func(key string) bool) {
+	s, ok := settings.(interface {
+		DefaultBatch() (maxEvents int, maxBytes Size)
+	})
+	if !ok {
+		return
+	}
+	maxEvents, maxBytes := s.DefaultBatch()
+	if maxEvents > 0 && !given("max_events") {
+		b.MaxEvents = maxEvents
+	}
+	if maxBytes > 0 && !given("max_bytes") {
+		b.MaxBytes = maxBytes
 	}
 }
 

@@ -24,7 +24,7 @@ type Config struct {
 	MessageID      string        `yaml:"message_id" doc:"The MSGID in the header of RFC 5424. Empty is the event's kind and trigger, threat.create for example; - is none."`
 	StructuredData string        `yaml:"structured_data" doc:"The SD-ID, name@number, of a structured data element in the header of RFC 5424 with the event's id, record and sequence, and cut=\"true\" for an event that was cut. 32473 is the number that is reserved for examples; give your own if you have one. Empty is no element."`
 	MaxMessageSize config.Size   `yaml:"max_message_size" max:"16MiB" doc:"The longest message, header included. A longer event is cut so that it can still be parsed, see docs/siem-feeds.md. 0 is 2KiB on UDP and 8000 bytes elsewhere, which is what receivers take by default. At least 1KiB, on UDP at most 63KiB."`
-	Hold           time.Duration `yaml:"hold" max:"10s" doc:"TCP and TLS: how long the connection must stay up after the receiver's system has taken a batch before the batch counts as delivered. It also bounds the rate: one batch in each such time. 0 means not to wait."`
+	Hold           time.Duration `yaml:"hold" max:"10s" doc:"TCP and TLS: how long the connection must stay up after the receiver's system has taken a batch before the batch counts as delivered. It also bounds the rate: one batch in each such time. So that the output can catch up, batch.max_events is 10000 and batch.max_bytes 8MiB on TCP and TLS unless they are given; after a connection that breaks, one batch at most comes again. 0 means not to wait."`
 	Timeout        time.Duration `yaml:"timeout" min:"1s" max:"10m" doc:"The longest time to connect, and to wait while the receiver takes or confirms nothing."`
 	TLS            TLS           `yaml:"tls"`
 }
@@ -58,6 +58,16 @@ func Default() Config {
 	}
 }
 
+// DefaultBatch is the default of the batch's limits: on TCP and TLS more than elsewhere,
+// for there is only one batch in each hold. An output that keeps up has small batches
+// all the same. More bytes would take more memory than a whole siemrelay is to take.
+func (c *Config) DefaultBatch() (maxEvents int, maxBytes config.Size) {
+	if t, problem := parseAddress(c.Address); problem == "" && t.guarded() {
+		return 10_000, 8 * config.MiB
+	}
+	return 0, 0
+}
+
 // defaultPorts has a port for each scheme. Only 514 for UDP and 6514 for TLS are
 // assigned (RFC 5426, RFC 5425); the others are what receivers use.
 var defaultPorts = map[string]string{"udp": "514", "tcp": "514", "tls": "6514", "relp": "2514", "relp+tls": "2514"}
@@ -68,6 +78,7 @@ type target struct {
 }
 
 func (t target) secure() bool     { return t.scheme == "tls" || t.scheme == "relp+tls" }
+func (t target) guarded() bool    { return t.scheme == "tcp" || t.scheme == "tls" }
 func (t target) relp() bool       { return strings.HasPrefix(t.scheme, "relp") }
 func (t target) hostPort() string { return net.JoinHostPort(t.host, t.port) }
 func (t target) String() string   { return t.scheme + "://" + t.hostPort() }

@@ -129,3 +129,15 @@ func TestUDPWarns(t *testing.T) {
 		out.Close()
 	}
 }
+
+// TestDefaultBatch: where there is one batch in each hold, it is a large one.
+func TestDefaultBatch(t *testing.T) {
+	for address, want := range map[string]int{
+		"tcp://h": 10_000, "tls://h:1": 10_000, "udp://h": 0, "relp://h": 0, "relp+tls://h": 0, "": 0, "nonsense": 0,
+	} {
+		s := settings(func(c *syslog.Config) { c.Address = address })
+		if events, bytes := s.DefaultBatch(); events != want || (bytes > 0) != (want > 0) {
+			t.Errorf("%q: %d events, %d bytes", address, events, bytes)
+		}
+	}
+}

@@ -23,9 +23,12 @@ type stream struct {
 	dialer  dialer
 	encoder *encoder
 	hold    time.Duration
-	link    *link // nil while there is none
-	text    []byte
+	link    *link  // nil while there is none
+	text    []byte // kept for its room
 }
+
+// portion is about how much is written at a time.
+const portion = 256 << 10
 
 // Send implements outputs.Output.
 func (s *stream) Send(ctx context.Context, batch []outputs.Message) error {
@@ -35,11 +38,7 @@ func (s *stream) Send(ctx context.Context, batch []outputs.Message) error {
 	if err := s.connect(ctx); err != nil {
 		return explain(err)
 	}
-	s.text = s.text[:0]
-	for i := range batch {
-		s.text = s.encoder.append(s.text, &batch[i])
-	}
-	if err := s.deliver(ctx); err != nil {
+	if err := s.deliver(ctx, batch); err != nil {
 		s.link.drop()
 		s.link = nil
 		return explain(fmt.Errorf("send to %s: %w", s.dialer.target, err))
@@ -61,8 +60,8 @@ func (s *stream) connect(ctx context.Context) (err error) {
 	return err
 }
 
-func (s *stream) deliver(ctx context.Context) error {
-	if err := s.link.write(ctx, s.text, s.dialer.timeout); err != nil {
+func (s *stream) deliver(ctx context.Context, batch []outputs.Message) error {
+	if err := s.write(ctx, batch); err != nil {
 		return err
 	}
 	if err := s.confirmed(ctx); err != nil {
@@ -78,6 +77,26 @@ func (s *stream) deliver(ctx context.Context) error {
 		}
 	}
 	return s.link.alive()
+}
+
+// write writes the batch, some messages at a time, so that it needs no room for all of
+// them.
+func (s *stream) write(ctx context.Context, batch []outputs.Message) error {
+	s.text = s.text[:0]
+	for i := range batch {
+		s.text = s.encoder.append(s.text, &batch[i])
+		if len(s.text) < portion && i < len(batch)-1 {
+			continue
+		}
+		text := s.text
+		if s.text = s.text[:0]; cap(s.text) > 4*portion {
+			s.text = nil
+		}
+		if err := s.link.write(ctx, text, s.dialer.timeout); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // confirmed waits until the kernel's send queue is empty, for as long as it gets
