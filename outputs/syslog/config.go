@@ -60,7 +60,7 @@ func Default() Config {
 
 // DefaultBatch is the default of the batch's limits: on TCP and TLS more than elsewhere,
 // for there is only one batch in each hold. An output that keeps up has small batches
-// all the same. More bytes would take more memory than a whole siemrelay is to take.
+// all the same. More bytes would be faster, and take more memory.
 func (c *Config) DefaultBatch() (maxEvents int, maxBytes config.Size) {
 	if t, problem := parseAddress(c.Address); problem == "" && t.guarded() {
 		return 10_000, 8 * config.MiB
