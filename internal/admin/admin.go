@@ -17,7 +17,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -73,15 +72,11 @@ type Server struct {
 	origins     *http.CrossOriginProtection
 	users       *users // nil: nobody has to log in
 	sessions    *sessions
-	token       string // empty: there is no API
+	announced   *announcement
 
 	streams  chan struct{}   // has one element for each stream
 	stopping context.Context // done when Shutdown begins
 	stop     context.CancelFunc
-
-	accessDir string     // empty: there is no API
-	mu        sync.Mutex // guards what follows
-	address   string     // of the listener, empty before Serve and after Shutdown
 }
 
 // New makes a server; it listens to nothing yet.
@@ -94,6 +89,7 @@ func New(o Options) (*Server, error) {
 		origins: http.NewCrossOriginProtection(), sessions: newSessions(o.Now), streams: make(chan struct{}, maxStreams),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.announced = &announcement{log: o.Logger, stopping: s.stopping}
 	var err error
 	if s.users, err = newUsers(o); err != nil {
 		return nil, err
@@ -101,7 +97,7 @@ func New(o Options) (*Server, error) {
 	if o.CertFile != "" {
 		s.certificate, err = certificate.Load(certificate.Options{
 			CertFile: o.CertFile, KeyFile: o.KeyFile, Listener: "admin", Protocols: []string{"h2", "http/1.1"},
-			Changed: s.tellCertificate, Logger: o.Logger, Registry: o.Registry, Now: o.Now,
+			Changed: s.announced.tellCertificate, Logger: o.Logger, Registry: o.Registry, Now: o.Now,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("serve the console: %w", err)
@@ -153,7 +149,7 @@ func (s *Server) route(o Options) {
 	s.mux.HandleFunc(LoginPath, s.loginForm)
 	s.mux.HandleFunc(LogoutPath, s.logOut)
 	if o.Operations != nil {
-		s.accessDir, s.token = o.AccessDir, newToken()
+		s.announced.dir, s.announced.token = o.AccessDir, newToken()
 		s.mux.Handle(apiPrefix, (&api{ops: o.Operations, explorer: o.Explorer, log: o.Logger}).handler())
 	}
 	if s.console != nil {
@@ -171,7 +167,7 @@ func say(w http.ResponseWriter, status int, text string) {
 // Serve answers requests on ln, a plain TCP listener also if there is a certificate,
 // until Shutdown, then returns nil.
 func (s *Server) Serve(ln net.Listener) error {
-	s.tellAddress(ln.Addr())
+	s.announced.tellAddress(ln.Addr(), s.Leaf())
 	ln = limit(ln)
 	var err error
 	if s.certificate != nil {
@@ -183,38 +179,6 @@ func (s *Server) Serve(ln net.Listener) error {
 		return fmt.Errorf("serve admin requests: %w", err)
 	}
 	return nil
-}
-
-// tellAddress writes for the commands where this process listens.
-func (s *Server) tellAddress(a net.Addr) {
-	if s.accessDir == "" || s.stopping.Err() != nil {
-		return
-	}
-	s.mu.Lock()
-	s.address = Reachable(a)
-	s.mu.Unlock()
-	var leaf *x509.Certificate
-	if s.certificate != nil {
-		leaf = s.certificate.Leaf()
-	}
-	s.tellCertificate(leaf)
-}
-
-// tellCertificate writes for the commands which certificate to trust; nil is plain HTTP.
-func (s *Server) tellCertificate(leaf *x509.Certificate) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.address == "" {
-		return
-	}
-	a := Access{Address: s.address, Token: s.token}
-	if leaf != nil {
-		a.Fingerprint = certificate.Fingerprint(leaf)
-	}
-	// A full disk must not end a process that would recover from it.
-	if err := writeAccess(s.accessDir, a); err != nil {
-		s.log.Error("commands can't reach this process until its next start", "error", err)
-	}
 }
 
 // Leaf is the certificate in use, nil over plain HTTP.
@@ -229,13 +193,7 @@ func (s *Server) Leaf() *x509.Certificate {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
 	s.sessions.finishAll()
-	var errs []error
-	s.mu.Lock()
-	if s.address != "" {
-		s.address = ""
-		errs = append(errs, removeAccess(s.accessDir))
-	}
-	s.mu.Unlock()
+	errs := []error{s.announced.withdraw()}
 	if err := s.http.Shutdown(ctx); err != nil {
 		errs = append(errs, err, s.http.Close())
 	}

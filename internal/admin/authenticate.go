@@ -98,11 +98,11 @@ func (s *Server) check(given []byte, from netip.Addr) (login.Match, attempt) {
 
 // knowsToken tells whether these header fields are one that holds the token.
 func (s *Server) knowsToken(authorization []string) bool {
-	if len(authorization) != 1 || s.token == "" {
+	if len(authorization) != 1 || s.announced.token == "" {
 		return false
 	}
 	scheme, token, _ := strings.Cut(authorization[0], " ")
-	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare([]byte(token), []byte(s.token)) == 1
+	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare([]byte(token), []byte(s.announced.token)) == 1
 }
 
 // identifyMachine looks at the name and password that a machine shows. If they are not
