@@ -1,6 +1,6 @@
 // Package when reads points in time as people write them. It guarantees that what it
 // takes can be kept in Unix nanoseconds, and refuses everything that could mean two
-// things: a date is one of UTC.
+// things: what names no zone is in UTC.
 package when
 
 import (
@@ -12,18 +12,17 @@ import (
 )
 
 // Form says what Parse takes.
-const Form = "RFC 3339, as 2026-06-19T09:30:04Z; a date, as 2026-06-19, which begins at 0:00 UTC; how long ago, as 90m, 24h or 7d; or now"
+const Form = "RFC 3339, as 2026-06-19T09:30:04Z; a date, as 2026-06-19, which begins at 0:00 UTC; both, as 2026-06-19 09:30, which is UTC; how long ago, as 90m, 24h or 7d; or now"
 
 // Parse reads a point in time, see Form.
 func Parse(text string, now time.Time) (time.Time, error) {
 	if text == "now" {
 		return now, nil
 	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil && plausible(t) {
-		return t.UTC(), nil
-	}
-	if t, err := time.Parse(time.DateOnly, text); err == nil && plausible(t) {
-		return t, nil
+	for _, form := range []string{time.RFC3339, time.DateOnly, "2006-01-02 15:04", "2006-01-02T15:04", time.DateTime} {
+		if t, err := time.Parse(form, text); err == nil && plausible(t) {
+			return t.UTC(), nil
+		}
 	}
 	if ago, ok := parseAgo(text); ok && plausible(now.Add(-ago)) {
 		return now.Add(-ago), nil

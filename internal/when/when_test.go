@@ -14,6 +14,9 @@ func TestParse(t *testing.T) {
 		"2026-06-19":                time.Date(2026, 6, 19, 0, 0, 0, 0, time.UTC),
 		"2026-06-19T11:30:04+02:00": now,
 		"2026-06-19T09:30:04.5Z":    now.Add(time.Second / 2),
+		"2026-06-19 09:30":          now.Truncate(time.Minute),
+		"2026-06-19T09:30":          now.Truncate(time.Minute),
+		"2026-06-19 09:30:04":       now,
 		"24h":                       now.Add(-24 * time.Hour),
 		"90m":                       now.Add(-90 * time.Minute),
 		"7d":                        now.AddDate(0, 0, -7),
@@ -26,7 +29,7 @@ func TestParse(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "yesterday", "24", "-24h", "d", "-1d", "1d-1h", "1.5d", "1d2d", "99999999d", "9999-01-01", "1969-12-31",
-		"2026-06-19 09:30", "2026-13-01", "Now", "200000h1d", "2000000h",
+		"2026-06-19 09:30 CEST", "2026-06-19 24:30", "2026-13-01", "Now", "200000h1d", "2000000h",
 	} {
 		if got, err := when.Parse(text, now); err == nil {
 			t.Errorf("%q is %v, want an error", text, got)
