@@ -152,12 +152,13 @@ func (s *Server) serve(c *conn) {
 // cut.
 func (s *Server) handshake(c *conn) bool {
 	h := &handshaking{Conn: c.raw, turns: &s.handshakes}
-	defer h.done()
+	defer h.done() // after a panic
 	t := tls.Server(h, s.certificate.Config())
 	err := c.raw.SetDeadline(time.Now().Add(s.readTimeout))
 	if err == nil {
 		err = t.HandshakeContext(context.Background()) // the deadline ends it
 	}
+	h.done() // before an answer that the peer takes its time to read
 	if err == nil {
 		c.Conn = t
 		return c.raw.SetDeadline(time.Time{}) == nil

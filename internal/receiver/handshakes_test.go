@@ -1,8 +1,12 @@
 package receiver
 
 import (
+	"io"
+	"net"
 	"testing"
 	"testing/synctest"
+
+	"github.com/siemrelay/siemrelay/internal/certificate"
 )
 
 // TestTurns: a turn goes to the newest and the oldest of those who wait, in turn; each
@@ -31,4 +35,40 @@ func TestTurns(t *testing.T) {
 			t.Errorf("%d turns are free and %d wait, want 1 and 0", all.free, len(all.waiting))
 		}
 	})
+}
+
+// TestPlainHTTPHoldsNoTurn: a client that speaks plain HTTP to TLS has a second to read why
+// it is refused, and takes that from no handshake.
+func TestPlainHTTPHoldsNoTurn(t *testing.T) {
+	s := newServer(t, io.Discard)
+	s.certificate = &certificate.Pair{} // nobody gets so far as to see one
+	free := s.handshakes.free
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ln) }() // ends with Shutdown
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := io.ReadAll(client); err != nil || len(answer) == 0 {
+		t.Errorf("answer %q, %v", answer, err)
+	}
+	s.handshakes.mu.Lock() // the server waits for the client's end now
+	if s.handshakes.free != free {
+		t.Errorf("%d turns are free, want %d", s.handshakes.free, free)
+	}
+	s.handshakes.mu.Unlock()
+	client.Close()
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
