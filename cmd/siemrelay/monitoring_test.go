@@ -95,7 +95,7 @@ func readInto(t *testing.T, name string, decode func([]byte, any) error, v any) 
 // never fires, and nobody is told. Each alarm is in the runbook.
 func TestWhatAlarmsWatchIsThere(t *testing.T) {
 	r := endtoend.NewRig(t, endtoend.Setup{
-		Binary: binary, Outputs: []endtoend.Output{{Format: "ecs"}}, More: "companies: {\"123\": {name: Acme}}\n",
+		Binary: binary, AdminTLS: true, Outputs: []endtoend.Output{{Format: "ecs"}}, More: "companies: {\"123\": {name: Acme}}\n",
 	})
 	p := r.Start()
 	_, text := r.Admin("/metrics")

@@ -138,9 +138,12 @@ func (r *Rig) Client() *Client {
 // which no password may be.
 func (r *Rig) Admin(path string) (int, string) {
 	r.tb.Helper()
-	transport := &http.Transport{DisableKeepAlives: true}
+	transport, scheme := &http.Transport{DisableKeepAlives: true}, "http://"
+	if r.AdminTLS {
+		transport.TLSClientConfig, scheme = r.Certificate.Client(), "https://"
+	}
 	client := &http.Client{Transport: transport, Timeout: Patience}
-	response, err := client.Get("http://" + r.serving.Admin + path)
+	response, err := client.Get(scheme + r.serving.Admin + path)
 	r.must(err)
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)

@@ -14,6 +14,7 @@ type Setup struct {
 	Env         []string // what it has in its environment besides that of the test
 	SpoolDir    string   // empty: a folder of the rig
 	Plain       bool     // HTTP instead of HTTPS
+	AdminTLS    bool     // HTTPS at the admin listener too, with the same certificate
 	MaxSize     string   // of the spool; empty: 4GiB. A segment has an eighth of it
 	Retention   string   // empty: 168h
 	RetryWindow string   // empty: 60m
@@ -72,7 +73,11 @@ func (r *Rig) yaml() string {
 	}
 	fmt.Fprintf(&b, "spool: {dir: %q, max_size: %s, min_free: 1MiB, retention: %s, retry_window: %s}\n",
 		r.SpoolDir, or(r.MaxSize, "4GiB"), or(r.Retention, "168h"), or(r.RetryWindow, "60m"))
-	b.WriteString("admin:\n  listen: 127.0.0.1:0\n" + r.Console + "log: {format: json}\noutputs:\n")
+	b.WriteString("admin:\n  listen: 127.0.0.1:0\n")
+	if r.AdminTLS {
+		fmt.Fprintf(&b, "  tls: {cert_file: %q, key_file: %q}\n", cert, key)
+	}
+	b.WriteString(r.Console + "log: {format: json}\noutputs:\n")
 	for _, o := range r.Outputs {
 		fmt.Fprintf(&b, "  - name: %s\n    type: %s\n    format: %s\n    when: %q\n    start: %s\n", o.Name, or(o.Type, "file"), o.Format, o.When, or(o.Start, "now"))
 		fmt.Fprintf(&b, "    batch: {max_events: %d, max_wait: 2ms}\n    retry: {min: 10ms, max: 250ms}\n", o.maxEvents())
