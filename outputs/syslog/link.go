@@ -153,10 +153,14 @@ func (l *link) sleep(ctx context.Context, d time.Duration) error {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
+	case <-l.ended:
+	case <-ctx.Done():
+	}
+	// A busy machine may find more than one: an end counts for more than the time.
+	select {
 	case <-l.ended:
 		return l.end()
-	case <-ctx.Done():
+	default:
 		return context.Cause(ctx)
 	}
 }
