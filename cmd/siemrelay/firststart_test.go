@@ -15,28 +15,6 @@ import (
 	"github.com/siemrelay/siemrelay/internal/endtoend"
 )
 
-// terminal opens a pseudo-terminal: what is written to tty can be read from screen.
-func terminal(t *testing.T) (screen, tty *os.File) {
-	t.Helper()
-	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		endtoend.Skip(t, err)
-	}
-	t.Cleanup(func() { screen.Close() })
-	if err := unix.IoctlSetPointerInt(int(screen.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		endtoend.Skip(t, err)
-	}
-	number, err := unix.IoctlGetInt(int(screen.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		endtoend.Skip(t, err)
-	}
-	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		endtoend.Skip(t, err)
-	}
-	return screen, tty
-}
-
 // TestPasswordIsShownOnce: a person at a terminal sees the password that the
 // first start made, and no later start shows it. A log never holds it: that is
 // in the script serve-without-config.
@@ -65,7 +43,7 @@ func TestPasswordIsShownOnce(t *testing.T) {
 // send webhooks, ends it, and returns all that a person has seen.
 func startAtTerminal(t *testing.T, dir string) string {
 	t.Helper()
-	screen, tty := terminal(t)
+	screen, tty := endtoend.Terminal(t)
 	cmd := exec.Command(binary, "serve")
 	cmd.Dir, cmd.Stderr = dir, tty
 	err := cmd.Start()

@@ -15,7 +15,7 @@ import (
 // person has seen and its exit code.
 func seen(t *testing.T, r *endtoend.Rig, args ...string) (string, int) {
 	t.Helper()
-	screen, tty := terminal(t)
+	screen, tty := endtoend.Terminal(t)
 	cmd := exec.Command(r.Binary, args...)
 	cmd.Dir, cmd.Env = r.Dir, append(os.Environ(), "SIEMRELAY_SEND_PASSWORD="+r.Logins[0].Password)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty

@@ -206,11 +206,10 @@ func chooseSamples(parts []string) ([]mappings.Sample, error) {
 // newMeter counts what is to be sent. Standard input can be read only once, and what
 // can't be read is an error in its turn: then only what is done is shown.
 func (s *sending) newMeter(files []string, chosen []mappings.Sample) *meter {
-	if !isTerminal(s.std.err) {
-		return nil
-	}
-	m := &meter{w: s.std.err}
+	m := terminalMeter(s.std.err)
 	switch {
+	case m == nil:
+		return nil
 	case len(files) == 0:
 		m.total = uint64(len(chosen))
 	case slices.Contains(files, "-"):

@@ -78,6 +78,7 @@ type elasticSetup struct {
 	retention                       string
 	timeout                         time.Duration
 	dryRun, privileges              bool
+	meter                           *meter
 }
 
 // retentionForm is a time of Elasticsearch and of OpenSearch alike.
@@ -104,7 +105,11 @@ func (s *elasticSetup) run(cmd *cobra.Command) error {
 	if s.dryRun {
 		return s.print(c, o)
 	}
-	return s.explain(cmd.Context(), elasticsearch.Setup(cmd.Context(), c, o))
+	s.meter = terminalMeter(s.std.err)
+	s.meter.wait("Asking the cluster")
+	err = elasticsearch.Setup(cmd.Context(), c, o)
+	s.meter.clear()
+	return s.explain(cmd.Context(), err)
 }
 
 // settings are those of the output, with what the flags say.
@@ -203,10 +208,12 @@ func elasticSecret(file, variable string) (config.Secret, error) {
 }
 
 func (s *elasticSetup) tell(step elasticsearch.Step) {
+	s.meter.clear()
 	fmt.Fprintf(s.std.out, "%-10s %s %s\n", step.Action, step.Kind, printable(step.Name))
 	if step.Note != "" {
 		fmt.Fprintf(s.std.out, "           %s\n", printable(step.Note))
 	}
+	s.meter.wait("Installing what is left")
 }
 
 // print writes the requests as Kibana's console and OpenSearch's take them.

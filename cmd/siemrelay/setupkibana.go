@@ -85,6 +85,9 @@ func (s *kibanaSetup) run(ctx context.Context) error {
 		return err
 	}
 	defer k.http.CloseIdleConnections()
+	m := terminalMeter(s.std.err)
+	defer m.clear()
+	m.wait("Asking Kibana")
 	version, err := k.version(ctx)
 	if err != nil {
 		return err
@@ -92,8 +95,11 @@ func (s *kibanaSetup) run(ctx context.Context) error {
 	if err := k.checkSpace(ctx); err != nil {
 		return err
 	}
+	m.clear()
 	fmt.Fprintf(s.std.out, "Kibana %s at %s, space %s\n", printable(version), k.base, k.spaceName())
+	m.wait("Importing data views, searches and the dashboard")
 	imported, err := k.importObjects(ctx, kibana.SavedObjects())
+	m.clear()
 	for _, o := range imported {
 		fmt.Fprintf(s.std.out, "%-12s %-42s %s\n", kindNames()[o.Type], printable(o.name()), o.became())
 	}
@@ -101,19 +107,20 @@ func (s *kibanaSetup) run(ctx context.Context) error {
 		return err
 	}
 	if s.rules {
-		if err := s.importRules(ctx, k); err != nil {
+		m.wait("Importing detection rules")
+		there, err := k.importRules(ctx, kibana.Rules())
+		if err != nil {
 			return err
 		}
+		m.clear()
+		s.tellRules(there)
 	}
 	fmt.Fprintf(s.std.out, "Open %s\n", k.link("/app/dashboards#/view/"+dashboardID(imported)))
 	return nil
 }
 
-func (s *kibanaSetup) importRules(ctx context.Context, k *kibanaClient) error {
-	there, err := k.importRules(ctx, kibana.Rules())
-	if err != nil {
-		return err
-	}
+// tellRules says what became of each rule; there are those that were there before.
+func (s *kibanaSetup) tellRules(there map[string]bool) {
 	for _, r := range ruleNames() {
 		became := "imported, switched off"
 		if there[r.ID] {
@@ -121,7 +128,6 @@ func (s *kibanaSetup) importRules(ctx context.Context, k *kibanaClient) error {
 		}
 		fmt.Fprintf(s.std.out, "%-12s %-42s %s\n", "rule", r.Name, became)
 	}
-	return nil
 }
 
 // print is the dry run: standard output is what Kibana's own import takes.

@@ -246,8 +246,8 @@ func command(t *testing.T, args ...string) ran {
 	return ran{code, texts[0], texts[1]}
 }
 
-// setup runs "setup kibana" against the fake, with a good login and more flags.
-func (f *fakeKibana) setup(t *testing.T, more ...string) ran {
+// arguments are "setup kibana" against the fake, with a good login.
+func (f *fakeKibana) arguments(t *testing.T) []string {
 	t.Helper()
 	dir := t.TempDir()
 	ca, key := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "key")
@@ -257,8 +257,13 @@ func (f *fakeKibana) setup(t *testing.T, more ...string) ran {
 			t.Fatal(err)
 		}
 	}
-	args := []string{"setup", "kibana", "--url", f.URL + fakePrefix + "/", "--ca-file", ca, "--api-key-file", key}
-	r := command(t, append(args, more...)...)
+	return []string{"setup", "kibana", "--url", f.URL + fakePrefix + "/", "--ca-file", ca, "--api-key-file", key}
+}
+
+// setup runs "setup kibana" against the fake, with more flags.
+func (f *fakeKibana) setup(t *testing.T, more ...string) ran {
+	t.Helper()
+	r := command(t, append(f.arguments(t), more...)...)
 	for _, secret := range []string{fakeKey, fakeIDKey, "s3cret"} {
 		if strings.Contains(r.out+r.errors, secret) {
 			t.Errorf("a secret is in what it says:\n%s%s", r.out, r.errors)
