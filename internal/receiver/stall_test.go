@@ -224,7 +224,7 @@ func TestIdleConnectionsDoNotHarm(t *testing.T) {
 // TestStalledHandshakesHoldNoTurn: few handshakes compute at a time, and one that
 // waits for its client is none of them, wherever it stalls.
 func TestStalledHandshakesHoldNoTurn(t *testing.T) {
-	d := open(t, true, nil)
+	d := open(t, true, func(o *receiver.Options) { o.ReadTimeout = time.Hour }) // none is cut meanwhile
 	for _, sent := range []string{"", "\x16\x03\x01\x02", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"} {
 		for range 100 {
 			conn, err := net.Dial("tcp", d.Address)
