@@ -123,14 +123,9 @@ func New(o Options) (*Server, error) {
 // route says what answers at which path, to a caller that has passed the gate.
 func (s *Server) route(o Options) {
 	on := func(path string, h http.HandlerFunc) {
-		s.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			if !safe(r) {
-				w.Header().Set("Allow", "GET, HEAD")
-				say(w, http.StatusMethodNotAllowed, "the method must be GET or HEAD")
-				return
-			}
-			h(w, r)
-		})
+		s.mux.HandleFunc(path, Only(http.MethodGet, h, func(w http.ResponseWriter, _ *http.Request, _ string) {
+			say(w, http.StatusMethodNotAllowed, "the method must be GET or HEAD")
+		}))
 	}
 	// A process that can answer can also recover: a full disk or an output that
 	// is down is no reason to be restarted.

@@ -46,7 +46,7 @@ type api struct {
 
 func (a *api) handler() http.Handler {
 	mux := http.NewServeMux()
-	on := func(path, method string, h http.HandlerFunc) { mux.HandleFunc(path, a.only(method, h)) }
+	on := func(path, method string, h http.HandlerFunc) { mux.HandleFunc(path, Only(method, h, refuseMethod)) }
 
 	on(PingPath, http.MethodGet, get(a, func(context.Context, *http.Request) (struct{}, error) { return struct{}{}, nil }))
 	on(StatusPath, http.MethodGet, get(a, func(ctx context.Context, _ *http.Request) (Status, error) {
@@ -81,22 +81,6 @@ func (a *api) handler() http.Handler {
 		a.refuse(w, r, Errorf(NotFound, "there is nothing at %s", r.URL.Path))
 	})
 	return mux
-}
-
-// only answers 405 to every other method.
-func (a *api) only(method string, h http.HandlerFunc) http.HandlerFunc {
-	allow := method
-	if method == http.MethodGet {
-		allow = "GET, HEAD"
-	}
-	return func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != method && (r.Method != http.MethodHead || method != http.MethodGet) {
-			w.Header().Set("Allow", allow)
-			writeJSON(w, http.StatusMethodNotAllowed, Errorf(Invalid, "the method must be %s", allow))
-			return
-		}
-		h(w, r)
-	}
 }
 
 // get answers with what ask returns.

@@ -9,6 +9,28 @@ import (
 	"strings"
 )
 
+// Only lets h answer the method, GET also HEAD. Every other one is for refuse: it answers
+// 405, to which the header Allow is set; allow names the methods, with ", " between them.
+func Only(method string, h http.HandlerFunc, refuse func(w http.ResponseWriter, r *http.Request, allow string)) http.HandlerFunc {
+	allow := method
+	if method == http.MethodGet {
+		allow = "GET, HEAD"
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == method || r.Method == http.MethodHead && method == http.MethodGet {
+			h(w, r)
+			return
+		}
+		w.Header().Set("Allow", allow)
+		refuse(w, r, allow)
+	}
+}
+
+// refuseMethod is the API's answer to a wrong method.
+func refuseMethod(w http.ResponseWriter, _ *http.Request, allow string) {
+	writeJSON(w, http.StatusMethodNotAllowed, Errorf(Invalid, "the method must be %s", allow))
+}
+
 // requestError puts what is wrong with the JSON of a request into words that need no
 // knowledge of this program.
 func requestError(err error) error {

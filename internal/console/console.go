@@ -98,8 +98,12 @@ func (c *Console) Close() { c.feed.close() }
 
 func (c *Console) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	get := func(path string, h http.HandlerFunc) { mux.HandleFunc(path, c.only(http.MethodGet, h)) }
-	do := func(path string, h http.HandlerFunc) { mux.HandleFunc(path, c.only(http.MethodPost, c.operator(h))) }
+	get := func(path string, h http.HandlerFunc) {
+		mux.HandleFunc(path, admin.Only(http.MethodGet, h, c.refuseMethod))
+	}
+	do := func(path string, h http.HandlerFunc) {
+		mux.HandleFunc(path, admin.Only(http.MethodPost, c.operator(h), c.refuseMethod))
+	}
 
 	get("/{$}", c.overviewPage)
 	get("/threats", c.recordsPage("threat"))
@@ -139,20 +143,9 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mux.ServeHTTP(w, r)
 }
 
-// only answers 405 to every other method.
-func (c *Console) only(method string, h http.HandlerFunc) http.HandlerFunc {
-	allow := method
-	if method == http.MethodGet {
-		allow = "GET, HEAD"
-	}
-	return func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != method && (r.Method != http.MethodHead || method != http.MethodGet) {
-			w.Header().Set("Allow", allow)
-			c.failWith(w, r, http.StatusMethodNotAllowed, "", "This address takes "+strings.ReplaceAll(allow, ", ", " and ")+" only.")
-			return
-		}
-		h(w, r)
-	}
+// refuseMethod is the answer to a wrong method; allow names the right ones.
+func (c *Console) refuseMethod(w http.ResponseWriter, r *http.Request, allow string) {
+	c.failWith(w, r, http.StatusMethodNotAllowed, "", "This address takes "+strings.ReplaceAll(allow, ", ", " and ")+" only.")
 }
 
 // operator answers 403 to everybody else, and reads the form.

@@ -16,35 +16,37 @@ import (
 // escapes everything by where it stands.
 func functions(a *assets) template.FuncMap {
 	return template.FuncMap{
-		"asset":    a.address,
-		"title":    func(s string) string { return clean(s, maxTitle) },
-		"line":     func(s string) string { return clean(s, maxLine) },
-		"name":     func(s string) string { return clean(s, maxName) },
-		"prose":    func(s string) string { return cleanBlock(s, maxText) },
-		"long":     func(s string) bool { return len(s) > maxText && utf8.RuneCountInString(s) > maxText },
-		"num":      grouped[uint64],
-		"count":    grouped[int],
-		"size":     byteSize[int64],
-		"sizeInt":  byteSize[int],
-		"span":     span,
-		"plural":   plural[int],
-		"pluralU":  plural[uint64],
-		"address":  address,
-		"utc":      utc,
-		"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
-		"ago":      func(now, t time.Time) moment { return moment{t, span(now.Sub(t)) + " ago"} },
-		"words":    words,
-		"risk":     riskOf,
-		"state":    stateOf,
-		"outcome":  outcomeOf,
-		"company":  companyName,
-		"seconds":  func(s float64) string { return span(time.Duration(s * float64(time.Second))) },
-		"readable": func(code string) string { return clean(strings.ReplaceAll(code, "_", " "), maxName) },
-		"pair":     func(x, y any) [2]any { return [2]any{x, y} },
-		"part":     share,
-		"notable":  notable,
-		"anchor":   anchor,
-		"record":   recordAddress,
+		"asset":     a.address,
+		"title":     func(s string) string { return clean(s, maxTitle) },
+		"line":      func(s string) string { return clean(s, maxLine) },
+		"name":      func(s string) string { return clean(s, maxName) },
+		"prose":     func(s string) string { return cleanBlock(s, maxText) },
+		"long":      func(s string) bool { return len(s) > maxText && utf8.RuneCountInString(s) > maxText },
+		"num":       grouped[uint64],
+		"count":     grouped[int],
+		"size":      byteSize[int64],
+		"sizeInt":   byteSize[int],
+		"span":      span,
+		"plural":    plural[int],
+		"pluralU":   plural[uint64],
+		"address":   address,
+		"utc":       utc,
+		"machine":   func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+		"ago":       func(now, t time.Time) moment { return moment{t, span(now.Sub(t)) + " ago"} },
+		"words":     words,
+		"rejection": rejection,
+		"todo":      todoOf,
+		"risk":      riskOf,
+		"state":     stateOf,
+		"outcome":   outcomeOf,
+		"company":   companyName,
+		"seconds":   func(s float64) string { return span(time.Duration(s * float64(time.Second))) },
+		"readable":  func(code string) string { return clean(strings.ReplaceAll(code, "_", " "), maxName) },
+		"pair":      func(x, y any) [2]any { return [2]any{x, y} },
+		"part":      share,
+		"notable":   notable,
+		"anchor":    anchor,
+		"record":    recordAddress,
 	}
 }
 
@@ -82,6 +84,15 @@ var (
 		admin.StatePaused:   {"bad", "‖", "Paused"},
 		admin.StateStopped:  {"idle", "■", "Stopped"},
 	}
+	rejections = map[string]string{
+		"no_length":      "No body",
+		"empty":          "An empty body",
+		"gzip":           "Not valid gzip",
+		"json":           "Not valid JSON in UTF-8",
+		"not_object":     "JSON, but not one object",
+		"trailing_bytes": "Something after the JSON object",
+		"too_deep":       "JSON that is nested too deep",
+	}
 	outcomes = map[admin.Outcome]mark{
 		admin.OutcomePending:   {"warn", "…", "Pending"},
 		admin.OutcomeDelivered: {"good", "✓", "Delivered"},
@@ -112,6 +123,29 @@ func outcomeOf(o admin.Outcome) mark {
 		return m
 	}
 	return mark{"idle", "?", clean(string(o), maxName)}
+}
+
+// rejection says why the door refused a body.
+func rejection(reason string) string {
+	if text, ok := rejections[reason]; ok {
+		return text
+	}
+	return clean(strings.ReplaceAll(reason, "_", " "), maxName)
+}
+
+// todo is something to see to, and the page where that is done.
+type todo struct{ Text, Link, Address string }
+
+// todoOf puts the page in the place of the command that a problem ends with. A problem
+// that ends with none that has a page stays as it is.
+func todoOf(problem string) todo {
+	if text, output, ok := strings.Cut(problem, ": siemrelay deadletters list --output "); ok {
+		return todo{text + ".", "Look at them", address("/dead-letters", "output", output)}
+	}
+	if text, output, ok := strings.Cut(problem, ": siemrelay outputs forget "); ok {
+		return todo{text + ".", "Look at it", "/outputs#" + anchor(output)}
+	}
+	return todo{Text: problem}
 }
 
 // companyName is what a company is called on a page.

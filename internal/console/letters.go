@@ -74,6 +74,21 @@ type letterDrawer struct {
 	Problem string
 	Caller  admin.Caller
 	Company string
+
+	companies []admin.CompanyCount
+}
+
+// Called is the name of a company, its id where the store knows none.
+func (d lettersData) Called(id string) string { return calledIn(d.Companies, id) }
+
+// Called is the name of the letter's company.
+func (d letterDrawer) Called() string { return calledIn(d.companies, d.Letter.Company) }
+
+func calledIn(list []admin.CompanyCount, id string) string {
+	if i := slices.IndexFunc(list, func(k admin.CompanyCount) bool { return k.ID == id }); i >= 0 {
+		return companyName(id, list[i].Name)
+	}
+	return clean(id, maxName)
 }
 
 // Next is the address of the page after this one.
@@ -102,7 +117,7 @@ func (c *Console) lettersPage(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if text := r.URL.Query().Get("letter"); text != "" && part != "list" {
-		d.Drawer = &letterDrawer{Close: d.Query.Here(), Caller: admin.CallerOf(r.Context()), Company: d.Query.Company}
+		d.Drawer = &letterDrawer{Close: d.Query.Here(), Caller: admin.CallerOf(r.Context()), Company: d.Query.Company, companies: c.companyList(ctx)}
 		id, err := readID(text)
 		if err == nil {
 			d.Drawer.Letter, err = c.ops.DeadLetter(ctx, id)

@@ -6,6 +6,9 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/siemrelay/siemrelay/internal/admin"
 )
@@ -66,6 +69,24 @@ func (l listQuery) Filtered() bool {
 // Address is the address of the table, with further fields.
 func (l listQuery) Address(fields ...string) string {
 	return address(l.Path, append([]string{"q", l.Text, "risk", l.Risk, "status", l.Status, "sort", l.Sort, "company", l.Company}, fields...)...)
+}
+
+// Beginnings is the search with a star after its last word, empty where that would be
+// no other search.
+func (l listQuery) Beginnings() string {
+	text := strings.TrimSpace(l.Text)
+	last := text[strings.LastIndexByte(text, ' ')+1:]
+	end, _ := utf8.DecodeLastRuneInString(last)
+	if !unicode.IsLetter(end) && !unicode.IsDigit(end) || strings.HasPrefix(last, "-") || strings.ContainsAny(last, `":`) {
+		return ""
+	}
+	return text + "*"
+}
+
+// With is the address of the table with another search.
+func (l listQuery) With(text string) string {
+	l.Text = text
+	return l.Address()
 }
 
 // Here is the address of this page of the table, with further fields.
