@@ -181,7 +181,7 @@ func (s *Spool) appendLocked(d *delivery) (*batch, int) {
 	if s.retries != nil {
 		b.flights.add(d.known())
 	}
-	if len(b.ends) == s.expected {
+	if len(b.ends) == s.gathering.expected {
 		select {
 		case s.gathered <- struct{}{}:
 		default:

@@ -2,31 +2,57 @@ package spool
 
 import "time"
 
-// maxGather bounds how long a commit waits for company.
-const maxGather = time.Millisecond
+const (
+	// maxGather bounds how long a commit waits for company.
+	maxGather = time.Millisecond
+	// apartFor is after how many commits of halves it is tried again whether all come
+	// soon enough.
+	apartFor = 64
+)
 
-// expect notes, after a commit, what the next one waits for: as many events as
-// this one had, for as long as this one took. A single sender never waits.
+// gathering is what a commit waits for, so that a sync is shared by many. Those who
+// were just answered are about to come again: without a wait the first to come back
+// has a sync for itself, and the others queue behind it.
+//
+// Where all of them come back sooner than a sync takes, it waits for all. Where they
+// don't, because there are many or the disk is fast, it waits for half: one half is
+// on its way to the disk while the other is answered and comes again. Its fields are
+// guarded by Spool.mu.
+type gathering struct {
+	expected int // events that the next commit waits for
+	until    time.Time
+	apart    int // for so many commits half is enough
+}
+
+// expect notes, after a commit, what the next one waits for: for those that were in
+// it and those that came meanwhile, for as long as it took. A single sender never waits.
 func (s *Spool) expect(events int, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expected, s.gatherUntil = events, time.Time{}
+	g := &s.gathering
+	if s.pending != nil {
+		events += len(s.pending.ends)
+	}
+	g.expected = events
+	if g.apart > 0 {
+		g.apart--
+		g.expected = (events + 1) / 2
+	}
+	g.until = time.Time{}
 	if events > 1 {
-		s.gatherUntil = time.Now().Add(min(took, maxGather))
+		g.until = time.Now().Add(min(took, maxGather))
 	}
 }
 
-// gather waits for the expected events. Those who were just answered are about to
-// come again, and a sync costs the same for all of them: without the wait the
-// first to come back has one for itself, and the others queue behind it.
+// gather waits for the expected events.
 func (s *Spool) gather() {
 	select {
 	case <-s.gathered: // by a batch that was taken since
 	default:
 	}
 	s.mu.Lock()
-	wait := time.Until(s.gatherUntil)
-	if s.pending == nil || len(s.pending.ends) >= s.expected {
+	wait := time.Until(s.gathering.until)
+	if s.pending == nil || len(s.pending.ends) >= s.gathering.expected {
 		wait = 0
 	}
 	s.mu.Unlock()
@@ -38,6 +64,9 @@ func (s *Spool) gather() {
 	select {
 	case <-s.gathered:
 	case <-timer.C:
+		s.mu.Lock()
+		s.gathering.apart = apartFor
+		s.mu.Unlock()
 	case <-s.quit:
 	}
 }

@@ -1,6 +1,8 @@
 package spool_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -91,4 +93,55 @@ func TestTheFirstToComeBackWaitsForTheOthers(t *testing.T) {
 	if limit := each * 2 * 400 * time.Microsecond; took > limit {
 		t.Errorf("it took %v, more than the time of %d commits", took, 2*each)
 	}
+}
+
+// What senders get a second, on two processors of which each event takes 20 µs: all wait
+// for one commit where all come back soon, beside a disk that takes longer, and else one
+// half is committed while the other half comes back.
+func TestCommitsAreShared(t *testing.T) {
+	for _, c := range []struct {
+		disk    time.Duration
+		senders int
+		want    float64 // events a second; what another rule gives is in the comment
+	}{
+		{500 * time.Microsecond, 2, 3_500},     // 2,000: each has a commit
+		{500 * time.Microsecond, 8, 13_000},    // 8,000: halves
+		{500 * time.Microsecond, 64, 57_000},   // 48,000: all wait for all
+		{1500 * time.Microsecond, 64, 27_000},  // 21,000: halves
+		{1500 * time.Microsecond, 256, 77_000}, // 66,000: as many as the last commit had
+	} {
+		t.Run(fmt.Sprintf("%d/%v", c.senders, c.disk), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				if got := sharedRate(t, c.senders, c.disk); got < c.want {
+					t.Errorf("%.0f events a second, want %.0f", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// sharedRate is how many events a second the senders append together.
+func sharedRate(t *testing.T, senders int, disk time.Duration) float64 {
+	const total = 12_000
+	o := options(timedFS{crashfs.New(1), disk})
+	o.MaxSize = 1 << 30
+	s := mustOpen(t, o)
+	defer mustClose(t, s)
+	mustCursor(t, s, "out")
+	processors := make(chan struct{}, 2)
+	began := time.Now()
+	var wg sync.WaitGroup
+	for sender := range senders {
+		wg.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(sender), 2))
+			for i := range total / senders {
+				processors <- struct{}{}
+				<-time.After(time.Duration(10+random.IntN(20)) * time.Microsecond)
+				<-processors
+				mustAppend(t, s, event(i))
+			}
+		})
+	}
+	wg.Wait()
+	return total / time.Since(began).Seconds()
 }

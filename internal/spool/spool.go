@@ -121,8 +121,7 @@ type Spool struct {
 	pending      *batch     // what the committer takes next, nil if nothing waits
 	committing   *batch     // what it has taken, nil if nothing
 	retries      *retries   // nil if none are looked for
-	expected     int        // events that the next commit waits for a little, see gather
-	gatherUntil  time.Time
+	gathering    gathering
 	free         []buffers           // for the next batches: one waits while another is committed
 	spareSegment *spare              // file for the next segment, nil if none is ready
 	more         chan struct{}       // closed when records become durable, nil if nobody waits
