@@ -45,19 +45,19 @@ func inOrder(t *testing.T, text string, wants ...string) {
 // is done; nothing of the former stays. Without a terminal there is none of it: that is
 // in the tests of each command.
 func TestSetupAtATerminal(t *testing.T) {
-	const clear = "\r\x1b[K"
+	const wipe = "\r\x1b[K"
 	cluster := elasticsearchtest.New(t)
 	text := atTerminal(t, "setup", "elasticsearch", "--url", cluster.URL)
-	inOrder(t, text, clear+"Asking the cluster…", clear+"created    ingest pipeline defensecom@pipeline\r\n",
-		clear+"Installing what is left…", clear+"created    component template", clear+"created    index defensecom-latest-ticket\r\n")
-	if !strings.HasSuffix(text, clear) {
+	inOrder(t, text, wipe+"Asking the cluster…", wipe+"created    ingest pipeline defensecom@pipeline\r\n",
+		wipe+"Installing what is left…", wipe+"created    component template", wipe+"created    index defensecom-latest-ticket\r\n")
+	if !strings.HasSuffix(text, wipe) {
 		t.Errorf("setup elasticsearch leaves something on the screen:\n%q", text)
 	}
 
 	f := newFakeKibana(t)
 	text = atTerminal(t, append(f.arguments(t), "--rules")...)
-	inOrder(t, text, clear+"Asking Kibana…", clear+"Kibana 8.19.7 at ", clear+"Importing data views, searches and the dashboard…",
-		clear, " imported\r\n", clear+"Importing detection rules…", clear+"rule ", "Open "+f.URL)
+	inOrder(t, text, wipe+"Asking Kibana…", wipe+"Kibana 8.19.7 at ", wipe+"Importing data views, searches and the dashboard…",
+		wipe, " imported\r\n", wipe+"Importing detection rules…", wipe+"rule ", "Open "+f.URL)
 	if r := f.setup(t, "--rules"); strings.Contains(r.out+r.errors, "\x1b") {
 		t.Errorf("setup kibana without a terminal:\n%q", r.out+r.errors)
 	}
