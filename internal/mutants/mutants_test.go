@@ -181,6 +181,13 @@ var mutants = []mutant{
 		pkg:    "./outputs/file", run: "Test",
 	},
 	{
+		name:   "a batch that failed leaves its beginning in the file",
+		file:   "outputs/file/file.go",
+		old:    "if err := o.f.Truncate(o.size); err != nil {",
+		broken: "if err := error(nil); err != nil {",
+		pkg:    "./outputs/file", run: "FaultInALaterPiece",
+	},
+	{
 		name:   "the door answers 200 without the store",
 		file:   "internal/receiver/door.go",
 		old:    "if err != nil {\n\t\treturn Receipt{}, notStored // 503",

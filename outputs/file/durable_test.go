@@ -263,3 +263,45 @@ func (f *shortFS) OpenFile(name string, flag int, perm os.FileMode) (file.File, 
 }
 
 func (f shortFile) Write(p []byte) (int, error) { return f.File.Write(p[:len(p)-2]) }
+
+// TestFaultInALaterPiece: a batch that takes several writes is there whole or not at all,
+// whichever call fails, or is the last one before the process ends.
+func TestFaultInALaterPiece(t *testing.T) {
+	before, batch := []string{"before"}, numbered(strings.Repeat("x", 100_000), 8)
+	for _, ends := range []bool{false, true} {
+		happened, k := true, 1
+		for ; happened; k++ {
+			path := filepath.Join(t.TempDir(), "events")
+			fs := newFaultFS(t)
+			out := newOutput(t, path, file.Options{FS: fs})
+			mustSend(t, out, before...)
+			happened = false
+			fs.setFault(func(_ string, call int) error {
+				if call == k || ends && call > k {
+					happened = true
+					return syscall.ENOSPC
+				}
+				return nil
+			})
+			err := send(out, batch...)
+			if lines, torn := readLines(t, path); err != nil && !ends && (torn != "" || !slices.Equal(lines, before)) {
+				t.Fatalf("call %d failed: the batch left %d lines behind: %.100s", k, len(lines)-1, torn)
+			}
+			fs.setFault(nil)
+			if ends {
+				_ = out.Close()
+				out = newOutput(t, path, file.Options{})
+			}
+			if err != nil {
+				mustSend(t, out, batch...)
+			}
+			if got, want := firstCopies(readAll(t, path)), slices.Concat(before, batch); !slices.Equal(got, want) {
+				t.Fatalf("call %d failed: %d lines are there, want %d", k, len(got), len(want))
+			}
+			_ = out.Close()
+		}
+		if k < 8 {
+			t.Errorf("the batch makes only %d calls: the test has lost its subject", k)
+		}
+	}
+}
