@@ -205,7 +205,7 @@ func loadConfig(flag string, o config.Options) (cfg *config.Config, path string,
 		err = checkOwners(cfg.Outputs)
 	}
 	if err != nil {
-		return nil, path, &exitError{exitConfig, err}
+		return nil, path, settingsFailure(err)
 	}
 	return cfg, path, nil
 }

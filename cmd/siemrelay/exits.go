@@ -53,9 +53,10 @@ func listenFailure(key string, err error) error {
 	return err
 }
 
-// outputFailure is the error of an output that could not be made from its settings:
-// they are wrong, as validate says, unless the machine refused something.
-func outputFailure(err error) error {
+// settingsFailure is the error of settings that could not be read, or of an output that
+// could not be made from them: they are wrong, as validate says, unless the machine
+// refused something.
+func settingsFailure(err error) error {
 	var errno syscall.Errno
 	if errors.As(err, &errno) && errno != syscall.ENOENT && errno != syscall.EACCES && errno != syscall.ENOTDIR && errno != syscall.EISDIR {
 		return err

@@ -19,8 +19,13 @@ func TestExitCodesOfAStart(t *testing.T) {
 		return listenFailure("receiver.listen", &net.OpError{Op: "listen", Err: os.NewSyscallError("bind", errno)})
 	}
 	made := func(errno syscall.Errno) error {
-		return outputFailure(&os.PathError{Op: "open", Path: "ca.pem", Err: errno})
+		return settingsFailure(&os.PathError{Op: "open", Path: "ca.pem", Err: errno})
 	}
+	loading := func(path string) error {
+		_, _, err := loadConfig(path, configOptions())
+		return err
+	}
+	dir := t.TempDir()
 	for _, c := range []struct {
 		err  error
 		want int
@@ -33,9 +38,11 @@ func TestExitCodesOfAStart(t *testing.T) {
 		{listening(syscall.EADDRNOTAVAIL), exitUnavailable}, // the network comes up later
 		{listening(syscall.EACCES), exitConfig},
 		{listening(syscall.EMFILE), exitFailure},
-		{outputFailure(errors.New("no such mechanism")), exitConfig},
+		{settingsFailure(errors.New("no such mechanism")), exitConfig},
 		{made(syscall.ENOENT), exitConfig},
 		{made(syscall.ENOSPC), exitFailure},
+		{loading(dir + "/none.yaml"), exitConfig},
+		{loading("/proc/self/mem"), exitFailure}, // an error of the disk, as Linux gives it there
 		{fmt.Errorf("open spool: %w", spool.ErrIO), exitFailure},
 		{&os.PathError{Op: "mkdir", Path: "spool", Err: syscall.EROFS}, exitFailure},
 	} {

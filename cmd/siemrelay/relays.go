@@ -32,7 +32,7 @@ func (p *process) startRelays(cfg *config.Config, o relayOptions) error {
 		log := p.log.With("output", c.Name)
 		out, err := p.newOutput(c, outputOptions{stdout: o.stdout, log: log, registry: o.registry, dataDir: cfg.Spool.Dir, companies: cfg.Companies})
 		if err != nil {
-			return outputFailure(err)
+			return settingsFailure(err)
 		}
 		p.outputs = append(p.outputs, out)
 		r, err := p.newRelay(c, relay.Options{Output: out, Mapping: o.mapping, Logger: log, Metrics: metrics})
