@@ -26,6 +26,7 @@ func views(f *fake) map[string]string {
 // that none is wider than its window.
 func browserPictures(t *testing.T, b *chromium.Browser) {
 	f := newScene(time.Now)
+	f.add(fakeEvent{EventSummary: admin.EventSummary{Kind: "threat", Record: "odd", Title: "Of a risk with a new word", Risk: "odd", Severity: 47, Status: "open", Company: "c-2044"}})
 	site := serve(t, open(t, f), admin.Caller{Name: "morgan", Role: admin.Operator, Session: true})
 	empty := serve(t, open(t, newFake(time.Now)), operator)
 	addresses := map[string]string{"empty": empty + "/threats", "empty-overview": empty + "/"}
@@ -47,10 +48,23 @@ func browserPictures(t *testing.T, b *chromium.Browser) {
 				if wide := chromium.Eval[int](p, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
 					t.Errorf("%s at %d: the page is %d px wider than the window", name, size.Width, wide)
 				}
+				if odd := chromium.Eval[string](p, crooked); odd != "" {
+					t.Errorf("%s at %d: %s", name, size.Width, odd)
+				}
 			}
 		}
 	}
 }
+
+// crooked returns the severities that are cut, and the tiles that stand in a row without
+// being as high as it.
+const crooked = `[
+	...[...document.querySelectorAll('.mark.risk')].filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.innerText + ' is cut'),
+	...[...document.querySelectorAll('.tiles > *, .outputs-strip > *')].filter((e) => {
+		const before = e.previousElementSibling?.getBoundingClientRect(), at = e.getBoundingClientRect();
+		return before && before.right < at.left && before.top !== at.top;
+	}).map((e) => e.innerText + ' is lower than what stands left of it'),
+].join('; ')`
 
 // lookAround returns what is wrong with a page for people who see little, or use no
 // mouse: WCAG 2.2 AA as far as a program can tell.
