@@ -24,7 +24,7 @@ func TestTheAccountIsKeptWithTheCursor(t *testing.T) {
 		if err := c.Commit(8, spool.Outcome{Delivered: 3, Sent: 1, Filtered: 2, Dead: 1}); err != nil {
 			t.Fatal(err)
 		}
-		want := spool.Account{Output: "out", Entered: 10, Delivered: 3, Sent: 1, Filtered: 2, Dead: 1, Pending: 3, Next: 8}
+		want := spool.Account{Output: "out", Entered: 10, Delivered: 3, Sent: 1, Filtered: 2, Dead: 1, Pending: 3, Next: 8, Began: 1}
 		if a := account(t, s, "out"); a != want {
 			t.Fatalf("the account is %+v, want %+v", a, want)
 		}
@@ -194,7 +194,7 @@ func TestForget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := account(t, s, "gone"); a != (spool.Account{Output: "gone", Next: a.Next}) || len(drain(t, c)) != 0 {
+	if a := account(t, s, "gone"); a != (spool.Account{Output: "gone", Next: a.Next, Began: a.Next}) || len(drain(t, c)) != 0 {
 		t.Errorf("an output that was forgotten begins with %+v", a)
 	}
 }

@@ -81,7 +81,7 @@ func TestAReplayEntersEventsAgain(t *testing.T) {
 		if err := c.Replay().Commit(15, spool.Outcome{Delivered: 5, Filtered: 1}); err != nil {
 			t.Fatal(err)
 		}
-		want := spool.Account{Output: "out", Entered: 31, Delivered: 28, Dead: 1, Filtered: 1, Pending: 1, Next: 21}
+		want := spool.Account{Output: "out", Entered: 31, Delivered: 28, Dead: 1, Filtered: 1, Pending: 1, Next: 21, Began: 1}
 		if a := account(t, s, "out"); a != want {
 			t.Errorf("the account is %+v, want %+v", a, want)
 		}
