@@ -117,6 +117,7 @@ func (p *process) listen(cfg *config.Config, desk *operations.Desk, registry *pr
 	if err := p.newAdmin(cfg, desk, registry); err != nil {
 		return errors.Join(err, adminListener.Close(), listener.Close())
 	}
+	p.admin.Announce(adminListener.Addr())
 	p.serve(func() error { return p.admin.Serve(adminListener) })
 	p.tester = &tester{receiver: cfg.Receiver, address: p.receiverAddr, served: p.doorCertificate, now: time.Now}
 	p.ready.open.Store(true)

@@ -159,10 +159,13 @@ func say(w http.ResponseWriter, status int, text string) {
 	fmt.Fprintln(w, text)
 }
 
+// Announce writes for the commands where the server listens: addr is that of the
+// listener that Serve is about to get, whose queue holds what comes until then.
+func (s *Server) Announce(addr net.Addr) { s.announced.tellAddress(addr, s.Leaf()) }
+
 // Serve answers requests on ln, a plain TCP listener also if there is a certificate,
 // until Shutdown, then returns nil.
 func (s *Server) Serve(ln net.Listener) error {
-	s.announced.tellAddress(ln.Addr(), s.Leaf())
 	ln = limit(ln)
 	var err error
 	if s.certificate != nil {

@@ -51,6 +51,7 @@ func serveOn(t *testing.T, listen string, o admin.Options) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Announce(ln.Addr())
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
 	t.Cleanup(func() {

@@ -42,8 +42,10 @@ func announcing(t *testing.T, dir string, logged *log) (stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ln := silentListener{make(chan struct{})}
+	s.Announce(ln.Addr())
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(silentListener{make(chan struct{})}) }()
+	go func() { served <- s.Serve(ln) }()
 	synctest.Wait()
 	return func() {
 		if err := errors.Join(s.Shutdown(context.Background()), <-served); err != nil {
