@@ -172,7 +172,7 @@ func TestFeedOfACompany(t *testing.T) {
 		}
 	}
 	_, text := r.Admin("/metrics")
-	if strings.Contains(text, "456") {
+	if strings.Contains(text, `"456"`) {
 		t.Error("a payload has made a time series")
 	}
 	if !strings.Contains(text, name+`{company="quiet"} 0`+"\n") {

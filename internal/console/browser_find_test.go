@@ -14,8 +14,8 @@ import (
 
 func browserSearch(t *testing.T, b *chromium.Browser) {
 	f := newScene(time.Now)
-	p := b.Page(t, chromium.Laptop)
 	site := serve(t, open(t, f), operator)
+	p := b.Page(t, chromium.Laptop)
 	p.Go(site + "/threats")
 	p.Wait(connected)
 	chromium.Eval[bool](p, `(window.still = true)`)
@@ -51,8 +51,9 @@ func browserSearch(t *testing.T, b *chromium.Browser) {
 
 func browserDrawer(t *testing.T, b *chromium.Browser) {
 	f := newScene(time.Now)
+	site := serve(t, open(t, f), operator) // ends after the page
 	p := b.Page(t, chromium.Laptop)
-	p.Go(serve(t, open(t, f), operator) + "/threats?risk=critical")
+	p.Go(site + "/threats?risk=critical")
 	p.Wait(connected)
 	chromium.Eval[any](p, `document.querySelector('tbody tr:nth-child(2) .open-row').focus()`)
 	p.Key(kb.Enter)

@@ -13,8 +13,9 @@ import (
 
 func browserLetters(t *testing.T, b *chromium.Browser) {
 	f := newScene(time.Now)
+	site := serve(t, open(t, f), operator) // ends after the page
 	p := b.Page(t, chromium.Laptop)
-	p.Go(serve(t, open(t, f), operator) + "/dead-letters")
+	p.Go(site + "/dead-letters")
 	p.Wait(connected)
 	// Nothing is ticked.
 	p.Expect("400")
@@ -56,8 +57,9 @@ func browserLetters(t *testing.T, b *chromium.Browser) {
 
 func browserReplay(t *testing.T, b *chromium.Browser) {
 	f := newScene(time.Now)
+	site := serve(t, open(t, f), operator) // ends after the page
 	p := b.Page(t, chromium.Laptop)
-	p.Go(serve(t, open(t, f), operator) + "/outputs")
+	p.Go(site + "/outputs")
 	p.Wait(connected)
 	p.Click("#outputs .button")
 	p.Wait(`document.getElementById('dialog').open && document.activeElement.name === 'since'`)
@@ -78,8 +80,9 @@ func browserReplay(t *testing.T, b *chromium.Browser) {
 func browserTestEvent(t *testing.T, b *chromium.Browser) {
 	f := newScene(time.Now)
 	f.status.Outputs[1].State, f.pending = admin.StateOK, true
+	site := serve(t, open(t, f), operator) // ends after the page
 	p := b.Page(t, chromium.Laptop)
-	p.Go(serve(t, open(t, f), operator) + "/test")
+	p.Go(site + "/test")
 	p.Click("#send")
 	p.Wait(`document.getElementById('progress')?.innerText.includes('On its way')`)
 	p.Picture("test-event-on-its-way")
