@@ -53,7 +53,7 @@ func TestBrowser(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *chromium.Browser){
 		"news": browserNews, "reader": browserReader, "search": browserSearch, "drawer": browserDrawer, "letters": browserLetters,
 		"replay": browserReplay, "test event": browserTestEvent, "hostile": browserHostile, "outage": browserOutage, "no scripts": browserNoScripts,
-		"access": browserAccess, "theme and times": browserThemeAndTimes, "login ended": browserLoginEnded, "pictures": browserPictures,
+		"access": browserAccess, "theme and times": browserThemeAndTimes, "large numbers": browserLargeNumbers, "login ended": browserLoginEnded, "pictures": browserPictures,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, b) })
 	}

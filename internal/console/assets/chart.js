@@ -26,11 +26,14 @@
     el().replaceChildren(p);
   }
 
+  // The thousands apart, as on the rest of the page.
+  const grouped = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, '\u202f');
+
   function legend(index) {
     const cells = document.querySelectorAll('#legend td');
     const when = document.getElementById('chart-when');
     const at = index !== null && index !== undefined;
-    cells.forEach((cell, i) => { cell.textContent = (at ? columns[i + 1][index] : totals[i]).toLocaleString(); });
+    cells.forEach((cell, i) => { cell.textContent = grouped(at ? columns[i + 1][index] : totals[i]); });
     when.textContent = at ? new Date(columns[0][index] * 1000).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' }) : 'The whole window';
   }
 
@@ -63,7 +66,7 @@
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
       scales: { x: { time: true, range: (u, min, max) => { const step = n > 1 ? columns[0][1] - columns[0][0] : 3600; return [min - step / 2, max + step / 2]; } }, y: { range: [0, top * 1.08] } },
-      axes: [{ ...axis, grid: { show: false }, values: (u, splits, at, space, step) => times(splits, step) }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000, 1000000] }],
+      axes: [{ ...axis, grid: { show: false }, values: (u, splits, at, space, step) => times(splits, step) }, { ...axis, size: (u, marks) => 16 + 7 * Math.max(4, ...(marks ?? []).map((m) => m.length)), values: (u, splits) => splits.map(grouped), incrs: [...Array(9).keys()].flatMap((e) => [1, 2, 5].map((m) => m * 10 ** e)) }],
       series: [{}, ...order.map((k) => ({ label: names[k], fill: colour(names[k]), stroke: colour(names[k]), width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.78, 48], gap: 0 }) }))],
       hooks: { setCursor: [(u) => legend(u.cursor.idx)] },
     }, [columns[0], ...order.map((k) => sums[k])], el());
