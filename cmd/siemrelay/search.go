@@ -26,7 +26,9 @@ notes, the names and ids; case is no difference. Write it in the shell's quotes:
   'id:TES-TIN-GDATA'       id or reference of a threat or ticket, or the beginning of an event's
   'type: action: code: tag:'  as they stand in the ECS document
   'since:24h until:2026-06-19'  when siemrelay accepted it
-  '-risk:info'             each of these can be left out with a minus`
+  '-risk:info'             each of these can be left out with a minus
+
+One that begins with a minus stands after --, as in: search -- '-risk:info login'`
 
 // searching is the command search.
 type searching struct {
@@ -56,7 +58,13 @@ func newSearch(std streams, open opener) *cobra.Command {
 	cmd.Flags().BoolVar(&s.records, "records", false, "threats and tickets as they are now, instead of events")
 	cmd.Flags().StringVar(&s.sort, "sort", "", "with --records: `ORDER` updated (the last change first, the default) or severity")
 	limitFlag(cmd, &s.limit)
+	cmd.SetFlagErrorFunc(queryNoFlag)
 	return cmd
+}
+
+// queryNoFlag is about a flag that there is not: it may be a query that leaves out.
+func queryNoFlag(cmd *cobra.Command, err error) error {
+	return usageError(cmd, fmt.Errorf("%w; a query that begins with a minus stands after --", err))
 }
 
 func (s *searching) run(ctx context.Context, d *desk, args []string) error {

@@ -42,6 +42,7 @@ must be running.
 		Args: cobra.ArbitraryArgs,
 	}, f.run)
 	cmd.Flags().IntVarP(&f.first, "lines", "n", 10, "how many of the newest events to begin with")
+	cmd.SetFlagErrorFunc(queryNoFlag)
 	return cmd
 }
 
