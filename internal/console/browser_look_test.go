@@ -11,9 +11,9 @@ import (
 // Without scripts everything can be read, searched and done.
 func browserNoScripts(t *testing.T, b *chromium.Browser) {
 	f := newScene(time.Now)
+	site := serve(t, open(t, f), operator)
 	p := b.Page(t, chromium.Laptop)
 	p.NoScripts(true)
-	site := serve(t, open(t, f), operator)
 	p.Go(site + "/threats")
 	p.Click("tbody tr:first-child .open-row")
 	p.Wait(`document.getElementById('drawer-title') && document.querySelector('.timeline time').innerText.endsWith('UTC')`)
@@ -33,8 +33,9 @@ func browserNoScripts(t *testing.T, b *chromium.Browser) {
 
 func browserThemeAndTimes(t *testing.T, b *chromium.Browser) {
 	f := newScene(func() time.Time { return time.Date(2026, 6, 19, 22, 30, 15, 0, time.UTC) })
+	site := serve(t, open(t, f), operator) // ends after the page
 	p := b.Page(t, chromium.Laptop)
-	p.Go(serve(t, open(t, f), operator) + "/events")
+	p.Go(site + "/events")
 	p.Wait(connected)
 	got := chromium.Eval[string](p, `(() => { const t = document.querySelector('tbody time'); return t.title + ' ' + new Date(t.dateTime).toISOString() + ' ' + t.innerText; })()`)
 	// Berlin is two hours ahead of UTC in summer, and it is another day there.

@@ -65,6 +65,7 @@ func browserNews(t *testing.T, b *chromium.Browser) {
 	f := newScene(time.Now)
 	site := serve(t, open(t, f), operator)
 	p := b.Page(t, chromium.Laptop)
+	p.Expect("htmx:sendAbort") // who leaves a page ends what it is asking for
 	p.Go(site + "/threats?record=" + url.QueryEscape("threat/abc12345-6789-0def/t-9000"))
 	p.Wait(connected)
 	chromium.Eval[bool](p, `(window.still = true)`)
@@ -115,8 +116,9 @@ func browserNews(t *testing.T, b *chromium.Browser) {
 // A person who has scrolled down is asked before the rows move.
 func browserReader(t *testing.T, b *chromium.Browser) {
 	f := newScene(time.Now)
+	site := serve(t, open(t, f), operator) // ends after the page
 	p := b.Page(t, chromium.Laptop)
-	p.Go(serve(t, open(t, f), operator) + "/threats")
+	p.Go(site + "/threats")
 	p.Wait(connected)
 	chromium.Eval[any](p, `scrollTo(0, 900)`)
 	first := chromium.Eval[string](p, titles+`[0]`)
