@@ -15,8 +15,9 @@ BENCHSTAT := golang.org/x/perf/cmd/benchstat@latest
 build: ## bin/siemrelay, static
 	VERSION=$(VERSION) deploy/build.sh bin/siemrelay
 
+# -count=1: Go does not know that most tests build the binary, and would not run them again.
 test: ## every test but the mutants; as root also full disks and power cuts, with Java and Maven also real peers, with Chromium also the console
-	go test -timeout 20m ./...
+	go test -count=1 -timeout 20m ./...
 
 acceptance: ## what takes long: three Kafka brokers, 250 rounds of kill -9, ten times the faults of the machine, attacks, an outage of a day, a soak
 	go test -count=1 -timeout 30m -run '^TestRealLeaderChange$$' ./outputs/kafka -kafka.brokers 3
