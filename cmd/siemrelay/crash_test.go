@@ -15,16 +15,8 @@ var (
 	seed   = flag.Uint64("crash.seed", 0, "seed of the moments of crashes; 0 takes one from the clock")
 )
 
-// moments returns a source of random moments and logs how to get the same again.
-func moments(t *testing.T) *rand.Rand {
-	t.Helper()
-	s := *seed
-	if s == 0 {
-		s = uint64(time.Now().UnixNano())
-	}
-	t.Logf("-crash.seed=%d", s)
-	return rand.New(rand.NewPCG(s, 0))
-}
+// moments returns a source of random moments.
+func moments(t *testing.T) *rand.Rand { return endtoend.Moments(t, "crash.seed", *seed) }
 
 // within is a random time below limit.
 func within(random *rand.Rand, limit time.Duration) time.Duration {
@@ -95,25 +87,8 @@ func (r *run) finish(p *endtoend.Process) (longest time.Duration) {
 	sent := r.load.Stop()
 	r.AwaitDrained()
 	r.Stop(p)
-	accepted, refused, unanswered := 0, 0, 0
-	for _, d := range sent {
-		longest = max(longest, d.Took)
-		switch {
-		case d.Accepted():
-			accepted++
-		case d.Err != nil:
-			unanswered++
-		case d.Answer.Status == 503 && d.Answer.RetryAfter != "":
-			refused++
-		default:
-			r.t.Errorf("webhook %d of record %s got %+v", d.Number, d.Record, d.Answer)
-		}
-	}
-	if accepted == 0 {
-		r.t.Error("no webhook was accepted: nothing was tested")
-	}
-	r.t.Logf("%d webhooks accepted, %d got 503, %d no answer; the slowest answer took %v, the slowest start %v",
-		accepted, refused, unanswered, longest.Round(time.Millisecond), r.slowest.Round(time.Millisecond))
+	tally := r.Tally(sent)
+	r.t.Logf("%v, the slowest start %v", tally, r.slowest.Round(time.Millisecond))
 	for i, l := range r.ledgers {
 		if err := l.Finish(); err != nil {
 			r.t.Error(err)
@@ -124,7 +99,7 @@ func (r *run) finish(p *endtoend.Process) (longest time.Duration) {
 		}
 		r.t.Logf("output %s: %d lines, %d of them there again, %d problems", l.Format, l.Lines(), l.Again(), len(problems))
 	}
-	return longest
+	return tally.Longest
 }
 
 // TestKilledUnderLoad: what was answered with 2xx survives kill -9 at any moment,

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(refusingDir); dir != "" {
 		os.Exit(serveRefusing(dir))
 	}
-	os.Exit(buildAndRun(m))
+	os.Exit(endtoend.Main(m, &binary))
 }
 
 // serveRefusing runs the command line "serve -c FILE".
@@ -36,17 +36,4 @@ func serveRefusing(dir string) int {
 		return 1
 	}
 	return 0
-}
-
-func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "siemrelay-test-")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		binary, err = endtoend.Build(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
 }

@@ -8,6 +8,7 @@ package endtoend
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 )
@@ -25,4 +26,23 @@ func Build(dir string) (string, error) {
 		return "", fmt.Errorf("build siemrelay: %w: %s", err, out)
 	}
 	return path, nil
+}
+
+// Main is the end of a TestMain whose tests all run the command: it builds it, leaves its
+// path in binary, runs the tests and returns the exit code. A path that is in binary
+// already is that of a built one.
+func Main(m interface{ Run() int }, binary *string) int {
+	if *binary != "" {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "siemrelay-test-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		*binary, err = Build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
 }

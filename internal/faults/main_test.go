@@ -2,7 +2,6 @@ package faults_test
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"testing"
 
@@ -19,20 +18,7 @@ const builtBinary = "SIEMRELAY_TEST_BINARY"
 // binary is the built command, set once by TestMain.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
-
-func buildAndRun(m *testing.M) int {
-	if binary = os.Getenv(builtBinary); binary != "" {
-		return m.Run()
-	}
-	dir, err := os.MkdirTemp("", "siemrelay-faults-")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		binary, err = endtoend.Build(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
+func TestMain(m *testing.M) {
+	binary = os.Getenv(builtBinary)
+	os.Exit(endtoend.Main(m, &binary))
 }

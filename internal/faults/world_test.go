@@ -3,9 +3,6 @@ package faults_test
 import (
 	"fmt"
 	"net/http"
-	"os"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -157,25 +154,7 @@ func (w *world) finish(others ...string) []endtoend.Delivery {
 	accounts := w.Accounts()
 	w.Stop(w.process)
 	w.ended()
-	accepted, refused, unanswered, longest := 0, 0, 0, time.Duration(0)
-	for _, d := range sent {
-		longest = max(longest, d.Took)
-		switch {
-		case d.Accepted():
-			accepted++
-		case d.Err != nil:
-			unanswered++
-		case d.Answer.Status == http.StatusServiceUnavailable && d.Answer.RetryAfter != "":
-			refused++
-		default:
-			w.t.Errorf("webhook %d of record %s got %+v", d.Number, d.Record, d.Answer)
-		}
-	}
-	if accepted == 0 {
-		w.t.Error("no webhook was accepted: nothing was tested")
-	}
-	w.t.Logf("%d webhooks accepted, %d got 503, %d no answer; the slowest answer took %v, the slowest start %v",
-		accepted, refused, unanswered, longest.Round(time.Millisecond), w.slowest.Round(time.Millisecond))
+	w.t.Logf("%v, the slowest start %v", w.Tally(sent), w.slowest.Round(time.Millisecond))
 	for i, l := range w.ledgers {
 		w.must(l.Finish())
 		problems := l.Check(sent, w.again[i])
@@ -218,21 +197,12 @@ func all(t *testing.T, sent []endtoend.Delivery, got map[string]int) (again int)
 	return again
 }
 
-// resident is how much memory the process has, in bytes: VmRSS, proc(5).
-func (w *world) resident() int {
+// resident is how much memory the process has, in bytes.
+func (w *world) resident() int64 {
 	w.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.process.PID()))
+	rss, err := w.process.Memory("VmRSS")
 	w.must(err)
-	_, text2, _ := strings.Cut(string(text), "VmRSS:")
-	var kilobytes int
-	_, err = fmt.Sscanf(text2, "%d", &kilobytes)
-	w.must(err)
-	return kilobytes << 10
-}
-
-func (w *world) signal(sig syscall.Signal) {
-	w.t.Helper()
-	w.must(w.process.Signal(sig))
+	return rss
 }
 
 func (w *world) must(err error) {

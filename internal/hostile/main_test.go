@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	if text := os.Getenv(attackOptions); text != "" {
 		os.Exit(runAttack(text))
 	}
-	os.Exit(buildAndRun(m))
+	os.Exit(endtoend.Main(m, &binary))
 }
 
 // runAttack prints a report as JSON.
@@ -43,17 +43,4 @@ func runAttack(text string) int {
 		return 1
 	}
 	return 0
-}
-
-func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "siemrelay-test-")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		binary, err = endtoend.Build(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
 }

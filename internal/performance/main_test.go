@@ -27,21 +27,11 @@ func TestMain(m *testing.M) {
 		os.Exit(serveBare())
 	}
 	flag.Parse()
-	os.Exit(buildAndRun(m))
-}
-
-func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "siemrelay-test-")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		binary, err = endtoend.Build(dir)
+	if *report != "" {
+		if err := os.WriteFile(*report, nil, 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
-	if err == nil && *report != "" {
-		err = os.WriteFile(*report, nil, 0o644)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
+	os.Exit(endtoend.Main(m, &binary))
 }

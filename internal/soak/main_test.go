@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(sinkFile); path != "" {
 		os.Exit(serveSink(path, os.Getenv(sinkAddress)))
 	}
-	os.Exit(buildAndRun(m))
+	os.Exit(endtoend.Main(m, &binary))
 }
 
 // serveSink takes messages until standard input ends, which it does with the test.
@@ -44,29 +44,8 @@ func serveSink(path, address string) int {
 	return 0
 }
 
-func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "siemrelay-test-")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		binary, err = endtoend.Build(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
-
-// moments returns a source of random moments and logs how to get the same again.
-func moments(t *testing.T) *rand.Rand {
-	t.Helper()
-	s := *seed
-	if s == 0 {
-		s = uint64(time.Now().UnixNano())
-	}
-	t.Logf("-soak.seed=%d", s)
-	return rand.New(rand.NewPCG(s, 0))
-}
+// moments returns a source of random moments.
+func moments(t *testing.T) *rand.Rand { return endtoend.Moments(t, "soak.seed", *seed) }
 
 // between is a random time from least to most.
 func between(random *rand.Rand, least, most time.Duration) time.Duration {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -116,18 +115,14 @@ type siemRig struct {
 	process *endtoend.Process
 }
 
-// resident is how much memory the program has, in bytes: VmRSS, proc(5).
-func (r *siemRig) resident() int {
+// resident is how much memory the program has, in bytes.
+func (r *siemRig) resident() int64 {
 	r.tb.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.process.PID()))
+	rss, err := r.process.Memory("VmRSS")
 	if err != nil {
 		r.tb.Fatal(err)
 	}
-	var kilobytes int
-	if _, err := fmt.Sscanf(between(string(text), "VmRSS:", " kB"), "%d", &kilobytes); err != nil {
-		r.tb.Fatal(err)
-	}
-	return kilobytes << 10
+	return rss
 }
 
 // rig starts the program with an output to r beside others; more are keys of its

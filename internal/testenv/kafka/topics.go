@@ -54,25 +54,6 @@ func (c *Cluster) Create(t Topic) error {
 	}
 }
 
-// Grow gives a topic more partitions.
-func (c *Cluster) Grow(name string, partitions int32) error {
-	ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
-	defer cancel()
-	req := kmsg.NewPtrCreatePartitionsRequest()
-	req.TimeoutMillis = int32(adminTimeout.Milliseconds())
-	x := kmsg.NewCreatePartitionsRequestTopic()
-	x.Topic, x.Count = name, partitions
-	req.Topics = append(req.Topics, x)
-	r, err := req.RequestWith(ctx, c.admin)
-	if err == nil {
-		err = kerr.ErrorForCode(r.Topics[0].ErrorCode)
-	}
-	if err != nil {
-		return fmt.Errorf("give topic %s %d partitions: %w", name, partitions, err)
-	}
-	return nil
-}
-
 // Allow lets every user see a topic and write to it, which is all that a producer needs;
 // "*" is every topic.
 func (c *Cluster) Allow(topic string) error {
