@@ -1,7 +1,6 @@
 package deadletter
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -83,66 +82,32 @@ type databaseOptions struct {
 	load func(*sql.Tx) error
 }
 
+// open locks the file for as long as it is open: counts are kept in memory, so that
+// nobody else may change it. The order of the pragmas matters, the lock comes before
+// the log.
 func (d *database) open(l layout, load func(*sql.Tx) error) (err error) {
-	size, err := sqlitefile.Create(d.path)
-	if err != nil {
-		return err
-	}
-	if d.db, err = sql.Open("sqlite", d.dsn(l)); err != nil {
-		return err
-	}
-	d.db.SetMaxOpenConns(1)
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.db.Close())
-		}
-	}()
-	err = d.update(func(tx *sql.Tx) error {
-		if err := l.Prepare(tx); err != nil {
-			return err
-		}
-		if err := sqlitefile.Check(tx, d.path, size); err != nil {
-			return err
-		}
-		return load(tx)
+	d.db, err = sqlitefile.Open(sqlitefile.Options{
+		Path: d.path, Layout: l.Layout, Load: load,
+		Pragmas: []string{
+			"locking_mode(exclusive)", "journal_mode(wal)", "synchronous(" + l.synchronous + ")",
+			"cache_size(-2048)", "journal_size_limit(8388608)", "temp_store(memory)",
+		},
 	})
-	if err == nil {
-		sqlitefile.Trust(d.path)
-	}
 	return err
 }
 
-// dsn locks the file for as long as it is open: counts are kept in memory, so that
-// nobody else may change it. The order matters, the lock comes before the log.
-func (d *database) dsn(l layout) string {
-	return sqlitefile.DSN(d.path, "locking_mode(exclusive)", "journal_mode(wal)", "synchronous("+l.synchronous+")",
-		"cache_size(-2048)", "journal_size_limit(8388608)", "temp_store(memory)")
-}
-
-// update runs f in a transaction. The caller holds mu, or is the only one yet.
+// update runs f in a transaction. The caller holds mu.
 func (d *database) update(f func(*sql.Tx) error) error {
 	if d.closed {
 		return ErrClosed
 	}
-	err := d.transact(f)
+	err := sqlitefile.Transact(d.db, f)
 	if errors.Is(err, ErrDamaged) {
 		if err := sqlitefile.Suspect(d.path); err != nil {
 			d.log.Warn("damage could not be noted; the next start may not see it", "file", d.path, "err", err)
 		}
 	}
 	return err
-}
-
-func (d *database) transact(f func(*sql.Tx) error) error {
-	tx, err := d.db.BeginTx(context.Background(), nil)
-	if err != nil {
-		return sqlitefile.Classify(err)
-	}
-	if err := f(tx); err != nil {
-		tx.Rollback() //nolint:errcheck // SQLite may have done it already; the first error counts
-		return sqlitefile.Classify(err)
-	}
-	return sqlitefile.Classify(tx.Commit())
 }
 
 // close waits for the operation that is under way.

@@ -116,6 +116,56 @@ func hasLog(path string) bool {
 
 func orphaned() error { return fmt.Errorf("%w: it is empty, but its log is not", ErrDamaged) }
 
+// Options say which file Open opens, and how.
+type Options struct {
+	Path    string
+	Layout  Layout
+	Pragmas []string // see DSN
+	// Load reads what the owner needs, in the transaction of the opening.
+	Load func(*sql.Tx) error
+}
+
+// Open opens the file to write, with one connection, makes it if it isn't there, and
+// checks it as Check says. What is opened is trusted.
+func Open(o Options) (db *sql.DB, err error) {
+	size, err := Create(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	if db, err = sql.Open("sqlite", DSN(o.Path, o.Pragmas...)); err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	err = Transact(db, func(tx *sql.Tx) error {
+		if err := o.Layout.Prepare(tx); err != nil {
+			return err
+		}
+		if err := Check(tx, o.Path, size); err != nil {
+			return err
+		}
+		return o.Load(tx)
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	Trust(o.Path)
+	return db, nil
+}
+
+// Transact runs f in a transaction. Its error is classified; what f changed in memory
+// it has to take back itself.
+func Transact(db *sql.DB, f func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(context.Background(), nil)
+	if err != nil {
+		return Classify(err)
+	}
+	if err := f(tx); err != nil {
+		tx.Rollback() //nolint:errcheck // SQLite may have done it already; the first error counts
+		return Classify(err)
+	}
+	return Classify(tx.Commit())
+}
+
 // Layout is one kind of database.
 type Layout struct {
 	// ApplicationID is PRAGMA application_id, Version PRAGMA user_version.

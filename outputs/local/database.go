@@ -42,36 +42,25 @@ func openDatabase(path string) (d *database, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make a folder for the local store: %w", err)
 	}
-	size, err := sqlitefile.Create(path)
+	d = &database{path: path}
+	d.db, err = sqlitefile.Open(sqlitefile.Options{
+		Path: path, Layout: databaseLayout(), Load: d.load,
+		Pragmas: []string{
+			"journal_mode(wal)", "synchronous(full)", "cache_size(" + cachePages + ")", "mmap_size(0)",
+			"journal_size_limit(8388608)", "temp_store(memory)",
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
-	d = &database{path: path}
 	if d.info, err = os.Stat(path); err != nil {
-		return nil, fmt.Errorf("look at the local store: %w", err)
-	}
-	d.db, err = sql.Open("sqlite", sqlitefile.DSN(path,
-		"journal_mode(wal)", "synchronous(full)", "cache_size("+cachePages+")", "mmap_size(0)", "journal_size_limit(8388608)", "temp_store(memory)"))
-	if err != nil {
-		return nil, fmt.Errorf("open the local store: %w", err)
-	}
-	d.db.SetMaxOpenConns(1)
-	err = d.transact(func(tx *sql.Tx) error {
-		if err := databaseLayout().Prepare(tx); err != nil {
-			return err
-		}
-		if err := sqlitefile.Check(tx, path, size); err != nil {
-			return err
-		}
-		return d.load(tx)
-	})
-	if err == nil {
+		err = fmt.Errorf("look at the local store: %w", err)
+	} else {
 		err = sqlitefile.Classify(d.prepare())
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.db.Close())
 	}
-	sqlitefile.Trust(path)
 	return d, nil
 }
 
@@ -113,20 +102,6 @@ func (d *database) prepare() error {
 		}
 	}
 	return nil
-}
-
-// transact runs f in a transaction. What f changed in memory it has to take back
-// itself if the error is not nil.
-func (d *database) transact(f func(*sql.Tx) error) error {
-	tx, err := d.db.BeginTx(context.Background(), nil)
-	if err != nil {
-		return sqlitefile.Classify(err)
-	}
-	if err := f(tx); err != nil {
-		tx.Rollback() //nolint:errcheck // SQLite may have done it already; the first error counts
-		return sqlitefile.Classify(err)
-	}
-	return sqlitefile.Classify(tx.Commit())
 }
 
 // replaced tells whether another file, or none, is where the database was: what is

@@ -171,7 +171,7 @@ func (o *Output) rebuild() string {
 // store writes a batch in one transaction, which is durable when it returns nil.
 func (o *Output) store(ctx context.Context, d *database, batch []outputs.Message, results []outputs.Result) error {
 	before, offset := d.last, d.offset
-	err := d.transact(func(tx *sql.Tx) error {
+	err := sqlitefile.Transact(d.db, func(tx *sql.Tx) error {
 		w := o.begin(d, tx)
 		if err := o.prune(w, pruneLeast+2*len(batch)); err != nil {
 			return fmt.Errorf("delete old events: %w", err)

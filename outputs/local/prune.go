@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"slices"
 	"time"
+
+	"github.com/siemrelay/siemrelay/internal/sqlitefile"
 )
 
 // pruneLeast is how many old events a Send lets go of besides twice as many as it
@@ -140,7 +142,7 @@ func (o *Output) prunes() {
 		return
 	}
 	err := o.write(func(d *database) error {
-		return d.transact(func(tx *sql.Tx) error {
+		return sqlitefile.Transact(d.db, func(tx *sql.Tx) error {
 			return o.prune(o.begin(d, tx), 20*pruneLeast)
 		})
 	})
