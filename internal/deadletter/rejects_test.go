@@ -45,6 +45,9 @@ func bodies(t testing.TB, r *deadletter.Rejects) []string {
 	if err != nil {
 		t.Fatalf("list: %v", err)
 	}
+	if n, err := r.Count(); err != nil || n != len(list) {
+		t.Errorf("count: %d, %v, the list has %d", n, err, len(list))
+	}
 	found := []string{}
 	for _, x := range list {
 		got, err := r.Get(x.ID)
@@ -203,6 +206,9 @@ func TestRejectedAfterClose(t *testing.T) {
 	r.Keep(rejected("late"))
 	if _, err := r.List(1, 0); !errors.Is(err, deadletter.ErrClosed) {
 		t.Errorf("list: %v", err)
+	}
+	if _, err := r.Count(); !errors.Is(err, deadletter.ErrClosed) {
+		t.Errorf("count: %v", err)
 	}
 }
 

@@ -36,6 +36,20 @@ func (r *Rejects) List(limit int, after int64) ([]Rejected, error) {
 	return list, nil
 }
 
+// Count returns how many bodies are kept. It sees what was kept before the call.
+func (r *Rejects) Count() (n int, err error) {
+	r.flush()
+	r.db.mu.Lock()
+	defer r.db.mu.Unlock()
+	err = r.db.update(func(tx *sql.Tx) error {
+		return tx.QueryRowContext(context.Background(), `SELECT COUNT(*) FROM rejected`).Scan(&n)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count rejected bodies: %w", err)
+	}
+	return n, nil
+}
+
 func scanRejected(row scanner, more ...any) (Rejected, error) {
 	var x Rejected
 	var at int64

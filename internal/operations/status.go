@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/siemrelay/siemrelay/internal/admin"
-	"github.com/siemrelay/siemrelay/internal/deadletter"
 	"github.com/siemrelay/siemrelay/internal/ledger"
 )
 
@@ -54,9 +53,7 @@ func (d *Desk) Status(context.Context) (admin.Status, error) {
 	s.Problems = append(s.Problems, d.problems(s, now)...)
 	rejects, err := d.rejects()
 	if err == nil {
-		var list []deadletter.Rejected
-		list, err = rejects.List(admin.MaxPage, 0)
-		s.Rejected = len(list)
+		s.Rejected, err = rejects.Count()
 	}
 	if err != nil {
 		s.Problems = append(s.Problems, fmt.Sprintf("Rejected bodies: %v.", err))
